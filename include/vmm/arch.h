@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The whole contract of an arch folder, chosen at link time: a missing function
+ * is a link error. Shared code sees nothing else of an architecture.
+ *
+ * Order of calls: arch_config_check; arch_ram_layout; arch_vm_init (irqchip); per
+ * vCPU arch_vcpu_init; arch_machine_create (devices, firmware tables are written
+ * later); then for each start or restart arch_boot (RAM content) and per vCPU arch_vcpu_reset.
+ */
+#ifndef VMM_ARCH_H
+#define VMM_ARCH_H
+
+#include "util/error.h"
+#include "util/str.h"
+#include "vmm/memslot.h"
+
+struct vcpu;
+struct vm;
+struct vm_config;
+
+extern const char arch_name[];			/* "x86_64", as uname -m says it */
+extern const u64 arch_min_ram;			/* bytes */
+
+int arch_config_check(const struct vm_config *cfg, struct error *err);
+/* Paths searched for a kernel when none is given; NULL terminated. */
+const char *const *arch_kernel_search(void);
+void arch_ram_layout(const struct vm_config *cfg, struct ram_layout *ret);
+/* vm_fd exists, RAM does not yet. */
+int arch_vm_init(struct vm *vm, struct error *err);
+void arch_vm_free(struct vm *vm);
+int arch_vcpu_init(struct vcpu *vcpu, struct error *err);
+void arch_vcpu_free(struct vcpu *vcpu);
+/* Most vCPUs the machine can describe (KVM may allow fewer). */
+unsigned int arch_max_vcpus(const struct vm *vm);
+int arch_machine_create(struct vm *vm, struct error *err);
+/* Loads kernel, initrd and tables into RAM; remembers entry state for the vCPUs. Main thread, vCPUs paused. */
+int arch_boot(struct vm *vm, struct error *err);
+/* Power-on or boot-entry state. On the main thread, vCPU paused. */
+int arch_vcpu_reset(struct vcpu *vcpu, struct error *err);
+/* An exit shared code does not know. 0: handled, go on; -errno: unhandled, the VM ends as crashed. vCPU's thread. */
+int arch_vcpu_exit(struct vcpu *vcpu);
+/* Registers, code bytes; for a crash report. vCPU not running. */
+void arch_vcpu_dump(struct vcpu *vcpu, struct strbuf *out);
+/* Fills @entries (room for @room) with the irqchip's own routes; gives their number. */
+struct kvm_irq_routing_entry;
+unsigned int arch_irq_routes(struct vm *vm, struct kvm_irq_routing_entry *entries, unsigned int room);
+/* First GSI free for MSI routes. */
+u32 arch_irq_first_msi_gsi(const struct vm *vm);
+/* An MSI address as the guest's devices send it, turned into the one KVM_SIGNAL_MSI and MSI routes take. Any thread. */
+u64 arch_msi_address(const struct vm *vm, u64 addr);
+/* `lkvm version`: libraries that only this arch uses; "+zlib" or "-zlib" each. */
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Everything a VM is made from. builtin-run.c fills it from options,
+ * vm_config_check() judges it whole, and after that nobody reads options.
+ * Strings are borrowed from the caller, who keeps them for the VM's life.
+ */
+#ifndef VMM_CONFIG_H
+#define VMM_CONFIG_H
+
+#include "util/error.h"
+#include "util/types.h"
+#include "vmm/chardev.h"
+#include "vmm/disk.h"
+
+enum {
+	CONFIG_MAX_DISKS = 28,
+	CONFIG_MAX_PORTS = 16,	/* virtio console ports */
+	CONFIG_SERIAL_PORTS = 4,
+};
+
+enum console_kind { CONSOLE_SERIAL, CONSOLE_VIRTIO };
+enum virtio_transport_kind { VIRTIO_PCI_MODERN, VIRTIO_PCI_LEGACY };
+enum panic_policy { PANIC_EXIT, PANIC_IGNORE };
+enum kernel_format { KERNEL_AUTO, KERNEL_BZIMAGE, KERNEL_ELF, KERNEL_PVH, KERNEL_MULTIBOOT, KERNEL_FLAT };
+
+struct vm_config {
+	const char *name;		/* shown in messages */
+	const char *dev;		/* "/dev/kvm" */
+
+	const char *kernel;
+	const char *initrd;
+	const char *params;		/* what the user added to the command line */
+	const char *firmware;		/* instead of a kernel */
+	enum kernel_format kernel_format;
+	bool nodefaults;		/* the command line is params only */
+
+	u64 mem_size;			/* bytes */
+	unsigned int cpus;
+	const char *cpu;		/* "host,+x,-y"; judged by the arch */
+	const char *hugetlbfs;		/* mount point, or NULL */
+
+	enum virtio_transport_kind virtio_transport;
+	bool virtio_packed;		/* offer RING_PACKED */
+	bool virtio_in_order;		/* offer IN_ORDER where completion is in order */
+
+	enum console_kind console;	/* which device gets stdio */
+	struct chardev_config serial[CONFIG_SERIAL_PORTS];
+	struct chardev_config port[CONFIG_MAX_PORTS];	/* virtio console ports; 0 is the console */
+	unsigned int nr_ports;		/* 0: no virtio console */
+	const char *console_log;	/* file, or NULL */
+
+	struct disk_config disk[CONFIG_MAX_DISKS];
+	unsigned int nr_disks;
+	bool rng;
+	bool pvpanic;
+
+	bool reboot;			/* guest reset restarts in place */
+	enum panic_policy panic;
+	u64 panic_silence_ns;		/* silence after a panic line that counts as the end */
+	u64 timeout_ns;			/* 0: none */
+	u64 start_ns;			/* CLOCK_MONOTONIC when the program began; events count from it */
+};
+
+/* What no single option parser can judge: the whole. Names option and value in @err. */
+int vm_config_check(const struct vm_config *cfg, struct error *err);
+
+#endif

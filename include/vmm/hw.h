@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Constructors of the small chips in hw/. Base, space, irq and clock are
+ * the machine's to choose. All: 0 or -errno; the VM owns the device on success; main thread.
+ */
+#ifndef VMM_HW_H
+#define VMM_HW_H
+
+#include "vmm/iomap.h"
+
+struct chardev;
+struct vm;
+
+/* 16550A UART. [PC16550D] Registers are 1 << @reg_shift bytes apart. */
+struct serial_config {
+	enum io_space space;
+	u64 base;
+	u32 gsi;
+	unsigned int reg_shift;
+	struct chardev *cd;	/* borrowed; NULL: output dropped */
+	bool wait_for_room;	/* block the guest rather than lose output (the console) */
+};
+int serial_create(struct vm *vm, const struct serial_config *cfg);
+
+/* MC146818 RTC with 128 bytes of CMOS. [MC146818A] */
+struct rtc_config {
+	enum io_space space;
+	u64 base;
+	u32 gsi;		/* IRQ 8: alarm, periodic, update-ended */
+	u64 ram_below_4g, ram_above_4g;	/* bytes, as PC firmware tells it in CMOS */
+	u64 (*utc_ns)(void);	/* nanoseconds since 1970; NULL: the host's clock. vCPU threads and the main loop */
+};
+int rtc_create(struct vm *vm, const struct rtc_config *cfg);
+
+/* 8042: keyboard controller with no keyboard behind it: answers commands, A20 and reset. [IBM PS/2 TR] */
+struct i8042_config {
+	u64 base;		/* ports base, base + 4 */
+	u32 gsi_kbd, gsi_aux;
+};
+int i8042_create(struct vm *vm, const struct i8042_config *cfg);
+
+/*
+ * debug-exit: a byte or wider number written at offset 0 ends the run with that status (0..123; more is 123);
+ * a byte written at offset 1 is a mark (VM_EVENT_MARK). Reads at 0 give ASCII 'L', at 1 'K'.
+ */
+struct debug_exit_config {
+	enum io_space space;
+	u64 base;
+};
+enum { DEBUG_EXIT_SIZE = 4 };
+int debug_exit_create(struct vm *vm, const struct debug_exit_config *cfg);
+
+/* PCI pvpanic, 1b36:0011. [QEMU docs/specs/pvpanic] */
+int pvpanic_pci_create(struct vm *vm);
+
+/* Power: sleep control/status and reset registers for hardware-reduced ACPI, and the power button. [acpi-6.4 4.8.3.7, 4.8.3.6, 5.6.9] */
+struct power_config {
+	enum io_space space;
+	u64 base;		/* POWER_SIZE bytes: registers below */
+	u32 gsi;		/* GED interrupt, level */
+};
+enum {
+	POWER_SLEEP_CONTROL = 0,	/* [acpi-6.4 4.8.3.7.1] SLP_EN bit 5, SLP_TYPx bits 4:2 */
+	POWER_SLEEP_STATUS = 1,		/* WAK_STS bit 7 */
+	POWER_RESET = 2,		/* write POWER_RESET_VALUE */
+	POWER_EVENT = 4,		/* u32: pending events, write one to clear: bit 0 power button */
+	POWER_SIZE = 8,
+	POWER_RESET_VALUE = 1,
+	POWER_S5 = 5,			/* SLP_TYP of soft-off */
+};
+int power_create(struct vm *vm, const struct power_config *cfg);
+/* Presses the power button. Any thread. -ENODEV without one. */
+int power_button_press(struct vm *vm);
+
+/*
+ * Ports 0x80 (diagnostics), 0x92 (fast A20, reset), 0xcf9 (reset control). Before the PCI host, whose ports enclose 0xcf9. On
+ * failure too the VM owns what was made.
+ */
+int pcports_create(struct vm *vm);
+
+#endif

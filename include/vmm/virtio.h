@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Constructors of the virtio devices, for devices.c. Each device is created
+ * over the transport that the VM's config names, and belongs to the VM
+ * when its constructor succeeded.
+ */
+#ifndef VMM_VIRTIO_H
+#define VMM_VIRTIO_H
+
+#include "util/error.h"
+
+struct chardev;
+struct disk;
+struct vm;
+
+/* Takes @disk over on success. @queues >= 1. [virtio-1.2 5.2] */
+int virtio_blk_create(struct vm *vm, struct disk *disk, unsigned int queues, bool writethrough, struct error *err);
+
+struct virtio_console_port {
+	struct chardev *cd;	/* borrowed; NULL: nothing behind it */
+	const char *name;	/* or NULL; /dev/virtio-ports/NAME in the guest */
+	bool console;		/* an hvc, not a plain port */
+};
+/* Port 0 is a console. More than one port, or a name, makes it multiport. [virtio-1.2 5.3] */
+int virtio_console_create(struct vm *vm, const struct virtio_console_port *port, unsigned int nr, struct error *err);
+
+/* [virtio-1.2 5.4] */
+int virtio_rng_create(struct vm *vm, struct error *err);
+
+#endif

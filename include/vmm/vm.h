@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The virtual machine. Everything hangs off struct vm; two in one process work.
+ *
+ * Life: vm_create (KVM, RAM, vCPUs, devices) -> vm_run (boot image, threads, main loop) -> vm_free.
+ *
+ * Threads: the main thread runs vm->loop; one thread per vCPU; a disk may own a loop thread.
+ *
+ * Lock order, outermost first:
+ *   vm->pause_lock -> pci_host.lock -> io_map.lock -> virtio_dev.lock -> a device's own lock
+ *   -> irq state lock; vm->slot_lock, the event loops' locks and chardev locks are leaves.
+ * No lock is held across a back end's submit, or a callback out of a module.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "util/error.h"
+#include "util/list.h"
+#include "vmm/config.h"
+#include "vmm/device.h"
+#include "vmm/event.h"
+#include "vmm/iomap.h"
+#include "vmm/memory.h"
+#include "vmm/memslot.h"
+#include "vmm/vcpu.h"
+
+struct arch_vm;
+struct console_watch;
+struct irq_state;
+struct pci_host;
+
+enum vm_exit_cause {
+	VM_EXIT_NONE,
+	VM_EXIT_POWEROFF,	/* the guest switched itself off */
+	VM_EXIT_RESET,		/* the guest asked for a reset */
+	VM_EXIT_STATUS,		/* debug-exit: vm->exit_status */
+	VM_EXIT_QUIT,		/* the user ended it (Ctrl-A x, stop) */
+	VM_EXIT_TIMEOUT,
+	VM_EXIT_PANIC,		/* pvpanic, or a panic line and then reset or silence */
+	VM_EXIT_CRASH,		/* triple fault, KVM internal error, unhandled exit */
+	VM_EXIT_SIGNAL,		/* vm->exit_status: the signal's number */
+	VM_EXIT_HOST_ERROR,	/* lkvm lost something of its host */
+};
+
+/* Moments worth telling; @us is microseconds since cfg.start_ns. */
+enum vm_event_kind {
+	VM_EVENT_STARTED,	/* about to enter the guest for the first time */
+	VM_EVENT_MARK,		/* value: byte written to the mark register */
+	VM_EVENT_PANIC,		/* text: what told it */
+	VM_EVENT_RESTART,	/* reset in place */
+	VM_EVENT_CONSOLE,	/* first byte of console output */
+};
+
+struct vm_event {
+	enum vm_event_kind kind;
+	u64 us;
+	unsigned int value;
+	const char *text;
+};
+
+struct memslot_table;
+
+struct vm {
+	struct vm_config cfg;
+	int kvm_fd, vm_fd;		/* owned; -1: none */
+	struct guest_mem mem;
+	struct memslot_table *slots;	/* memslot.c's */
+	pthread_mutex_t slot_lock;	/* guards slots */
+	struct list_node ram_listeners;
+	struct io_map io[IO_SPACES];
+	struct io_reader main_reader[IO_SPACES];	/* for tests and tools that dispatch on the main thread */
+	struct irq_state *irq;
+	struct event_loop *loop;	/* the main loop */
+	struct list_node devices;
+	struct pci_host *pci;		/* borrowed: a device; NULL before it exists */
+	struct chardev *chardev[CONFIG_SERIAL_PORTS + CONFIG_MAX_PORTS];	/* owned: serial ports, then virtio ports */
+	struct chardev *console;	/* borrowed: the one cfg.console names; may be NULL */
+
+	struct vcpu *vcpu;		/* owned array of cfg.cpus */
+	pthread_mutex_t pause_lock;	/* guards the next four */
+	pthread_cond_t pause_cond;
+	unsigned int pause_depth;	/* > 0: vCPUs wait */
+	unsigned int vcpus_parked, vcpus_started;
+	bool vcpus_end;			/* threads are to return */
+	_Atomic bool vcpus_attention;	/* vCPUs look at the above, and at exit_cause, before they enter the guest */
+
+	pthread_mutex_t exit_lock;	/* guards the next four */
+	enum vm_exit_cause exit_cause;	/* first one wins */
+	int exit_status;
+	char exit_text[160];
+	bool panicked;			/* the guest told so: a reset after it is a crash */
+	struct event_work exit_work;	/* takes the decision to the main loop */
+	bool run_over;			/* main thread: the guest ended */
+	int run_error;			/* main thread: a restart failed, -errno */
+	struct error run_err;
+
+	struct event_timer timeout;
+	struct console_watch *watch;	/* owned: console log and panic line */
+
+	void (*on_event)(void *arg, const struct vm_event *ev);	/* any thread; may be NULL */
+	void *on_event_arg;
+
+	struct arch_vm *arch;		/* owned by the arch */
+};
+
+int vm_create(const struct vm_config *cfg, struct error *err, struct vm **ret);
+/* Runs to the end of the guest. 0: see exit_cause and exit_status; -errno: could not start. Main thread. */
+int vm_run(struct vm *vm, struct error *err);
+void vm_free(struct vm *vm);	/* NULL and half built are fine */
+
+/*
+ * Ends the run (or restarts it: VM_EXIT_RESET with cfg.reboot). Any thread; the
+ * first cause wins. A vCPU thread that calls it does not enter the guest again
+ * before the main thread decided.
+ */
+void vm_request_exit(struct vm *vm, enum vm_exit_cause cause, int status, const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+/* The guest told it panicked; ends the run as VM_EXIT_PANIC unless cfg.panic says not. Any thread. */
+void vm_guest_panicked(struct vm *vm, const char *how);
+
+void vm_emit(struct vm *vm, enum vm_event_kind kind, unsigned int value, const char *text);
+/* Microseconds since cfg.start_ns. */
+u64 vm_time_us(const struct vm *vm);
+
+/* KVM_CHECK_EXTENSION on the VM; 0 when absent. */
+int vm_check_cap(const struct vm *vm, unsigned int cap);
+
+#endif
