@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Guest physical addresses to host memory. The ranges are few and sorted, so a
+ * lookup is a short scan; every test is made before the use, in a form that cannot wrap.
+ */
+#include "vmm/memory.h"
+
+#include <errno.h>
+#include <string.h>
+
+int guest_mem_add(struct guest_mem *gm, gpa_t gpa, u64 size, void *hva)
+{
+	unsigned int i, at;
+
+	if (!size || gpa + size < gpa)
+		return -EINVAL;
+	if (gm->nr == GUEST_RAM_RANGES)
+		return -ENOSPC;
+	for (at = 0; at < gm->nr && gm->ram[at].gpa < gpa; at++)
+		;
+	if (at > 0 && gpa - gm->ram[at - 1].gpa < gm->ram[at - 1].size)
+		return -EINVAL;
+	if (at < gm->nr && gm->ram[at].gpa - gpa < size)
+		return -EINVAL;
+	for (i = gm->nr; i > at; i--)
+		gm->ram[i] = gm->ram[i - 1];
+	gm->ram[at] = (struct guest_range){ .gpa = gpa, .size = size, .hva = hva };
+	gm->nr++;
+	return 0;
+}
+
+static const struct guest_range *find(const struct guest_mem *gm, gpa_t gpa)
+{
+	unsigned int i;
+
+	for (i = 0; i < gm->nr; i++)
+		if (gpa >= gm->ram[i].gpa && gpa - gm->ram[i].gpa < gm->ram[i].size)
+			return &gm->ram[i];
+	return NULL;
+}
+
+void *guest_ptr(const struct guest_mem *gm, gpa_t gpa, u64 len)
+{
+	const struct guest_range *r = find(gm, gpa);
+	u64 off;
+
+	if (!r || !len)
+		return NULL;
+	off = gpa - r->gpa;
+	if (len > r->size - off)
+		return NULL;
+	return (char *)r->hva + off;
+}
+
+/*
+ * The host piece at @gpa, at most @len bytes, or NULL. Gives its length in *ret_len.
+ */
+static void *piece(const struct guest_mem *gm, gpa_t gpa, u64 len, u64 *ret_len)
+{
+	const struct guest_range *r = find(gm, gpa);
+	u64 off;
+
+	if (!r)
+		return NULL;
+	off = gpa - r->gpa;
+	*ret_len = MIN(len, r->size - off);
+	return (char *)r->hva + off;
+}
+
+/* Is every byte of [gpa, gpa+len) RAM? So that a failed copy leaves nothing half done. */
+static bool all_ram(const struct guest_mem *gm, gpa_t gpa, u64 len)
+{
+	u64 n;
+
+	if (len && gpa + (len - 1) < gpa)
+		return false;
+	for (; len; gpa += n, len -= n)
+		if (!piece(gm, gpa, len, &n))
+			return false;
+	return true;
+}
+
+int guest_read(const struct guest_mem *gm, gpa_t gpa, void *dst, size_t len)
+{
+	void *src = guest_ptr(gm, gpa, len);
+	u64 n;
+
+	if (src) {
+		memcpy(dst, src, len);
+		return 0;
+	}
+	if (!all_ram(gm, gpa, len))
+		return -EFAULT;
+	for (; len; gpa += n, len -= n, dst = (char *)dst + n) {
+		src = piece(gm, gpa, len, &n);
+		memcpy(dst, src, n);
+	}
+	return 0;
+}
+
+int guest_write(const struct guest_mem *gm, gpa_t gpa, const void *src, size_t len)
+{
+	void *dst = guest_ptr(gm, gpa, len);
+	u64 n;
+
+	if (dst) {
+		memcpy(dst, src, len);
+		return 0;
+	}
+	if (!all_ram(gm, gpa, len))
+		return -EFAULT;
+	for (; len; gpa += n, len -= n, src = (const char *)src + n) {
+		dst = piece(gm, gpa, len, &n);
+		memcpy(dst, src, n);
+	}
+	return 0;
+}
+
+int guest_fill(const struct guest_mem *gm, gpa_t gpa, u8 byte, u64 len)
+{
+	void *dst;
+	u64 n;
+
+	if (!all_ram(gm, gpa, len))
+		return -EFAULT;
+	for (; len; gpa += n, len -= n) {
+		dst = piece(gm, gpa, len, &n);
+		memset(dst, byte, n);
+	}
+	return 0;
+}
+
+int guest_iov(const struct guest_mem *gm, gpa_t gpa, u64 len, enum guest_dir dir, struct iovec *iov,
+	      unsigned int room)
+{
+	unsigned int cnt = 0;
+	void *p;
+	u64 n;
+
+	if (!len)
+		return -EINVAL;
+	if (gpa + (len - 1) < gpa)
+		return -EFAULT;
+	for (; len; gpa += n, len -= n) {
+		p = piece(gm, gpa, len, &n);
+		if (!p)
+			return -EFAULT;
+		if (cnt == room)
+			return -E2BIG;
+		iov[cnt++] = (struct iovec){ .iov_base = p, .iov_len = n };
+	}
+	return (int)cnt;
+}
+
+gpa_t guest_ram_end(const struct guest_mem *gm, gpa_t limit)
+{
+	gpa_t end = 0;
+	unsigned int i;
+
+	for (i = 0; i < gm->nr; i++)
+		if (gm->ram[i].gpa < limit)
+			end = MIN(gm->ram[i].gpa + gm->ram[i].size, limit);
+	return end;
+}
+
+u64 guest_ram_size(const struct guest_mem *gm)
+{
+	u64 size = 0;
+	unsigned int i;
+
+	for (i = 0; i < gm->nr; i++)
+		size += gm->ram[i].size;
+	return size;
+}
+
+size_t iov_size(const struct iovec *iov, unsigned int cnt)
+{
+	size_t size = 0;
+	unsigned int i;
+
+	for (i = 0; i < cnt; i++)
+		size += iov[i].iov_len;
+	return size;
+}
+
+static size_t iov_copy(const struct iovec *iov, unsigned int cnt, size_t off, u8 *buf, size_t len, bool to_buf)
+{
+	size_t done = 0, n;
+	unsigned int i;
+	u8 *p;
+
+	for (i = 0; i < cnt && done < len; i++) {
+		if (off >= iov[i].iov_len) {
+			off -= iov[i].iov_len;
+			continue;
+		}
+		p = (u8 *)iov[i].iov_base + off;
+		n = MIN(iov[i].iov_len - off, len - done);
+		if (to_buf)
+			memcpy(buf + done, p, n);
+		else
+			memcpy(p, buf + done, n);
+		done += n;
+		off = 0;
+	}
+	return done;
+}
+
+size_t iov_to_buf(const struct iovec *iov, unsigned int cnt, size_t off, void *buf, size_t len)
+{
+	return iov_copy(iov, cnt, off, buf, len, true);
+}
+
+size_t iov_from_buf(const struct iovec *iov, unsigned int cnt, size_t off, const void *buf, size_t len)
+{
+	return iov_copy(iov, cnt, off, (u8 *)buf, len, false);
+}
+
+unsigned int iov_skip(struct iovec *iov, unsigned int cnt, size_t n)
+{
+	unsigned int skip = 0;
+
+	while (skip < cnt && n >= iov[skip].iov_len)
+		n -= iov[skip++].iov_len;
+	memmove(iov, iov + skip, sizeof(*iov) * (cnt - skip));
+	cnt -= skip;
+	if (cnt) {
+		iov[0].iov_base = (char *)iov[0].iov_base + n;
+		iov[0].iov_len -= n;
+	}
+	return cnt;
+}
