@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The x86-64 machine: a PC without firmware. KVM has the interrupt controllers (two 8259, I/O APIC, local APICs) and the
+ * PIT; the rest is wired here. The map is in x86.h.
+ *
+ * There is no check of the host's CPU vendor: what counts is what KVM says it can do.
+ *
+ * Left out: HPET (kvmclock and the APIC timer do its work), SMBIOS, DMA controllers, parallel port.
+ *
+ * TODO: the I/O APIC in KVM has 8 bit destinations, so an interrupt of a wired device must stay on the first 256 vCPUs
+ * of a larger machine; Linux leaves it there unless an administrator moves it. MSIs reach all.
+ *
+ * Main thread.
+ */
+#include "x86/x86.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/log.h"
+#include "vmm/arch.h"
+#include "vmm/hw.h"
+#include "vmm/vm.h"
+
+enum {
+	MAX_CPUS = 4096,		/* the ACPI tables of more would not fit */
+	MAX_CPUS_8BIT = 255,		/* id 255 is everybody */
+	CPUS_WITHOUT_EXT_IDS = 256,	/* ids that fit an MSI address as it is */
+	MEM64_BITS_MAX = 46,		/* guests with four-level page tables map no more */
+};
+
+const char arch_name[] = "x86_64";
+const u64 arch_min_ram = 2 * MIB;
+
+int arch_config_check(const struct vm_config *cfg, struct error *err)
+{
+	return cfg->cpu ? cpu_spec_check(cfg->cpu, err) : 0;
+}
+
+const char *const *arch_kernel_search(void)
+{
+	static const char *const paths[] = {
+		"./bzImage", "arch/x86/boot/bzImage", "../../arch/x86/boot/bzImage", NULL,
+	};
+
+	return paths;
+}
+
+void arch_ram_layout(const struct vm_config *cfg, struct ram_layout *ret)
+{
+	ret->range[0].gpa = 0;
+	ret->range[0].size = MIN(cfg->mem_size, RAM_HOLE_START);
+	ret->nr = 1;
+	if (cfg->mem_size > RAM_HOLE_START) {
+		ret->range[1].gpa = RAM_HOLE_END;
+		ret->range[1].size = cfg->mem_size - RAM_HOLE_START;
+		ret->nr = 2;
+	}
+}
+
+/* --- KVM: irqchip, CPUID --- */
+
+static const struct {
+	unsigned int cap;
+	const char *name;
+} required[] = {
+	{ KVM_CAP_USER_MEMORY, "USER_MEMORY" },
+	{ KVM_CAP_IRQCHIP, "IRQCHIP" },
+	{ KVM_CAP_PIT2, "PIT2" },
+	{ KVM_CAP_SET_TSS_ADDR, "SET_TSS_ADDR" },
+	{ KVM_CAP_IRQ_ROUTING, "IRQ_ROUTING" },
+	{ KVM_CAP_IRQFD, "IRQFD" },
+	{ KVM_CAP_IOEVENTFD, "IOEVENTFD" },
+	{ KVM_CAP_SIGNAL_MSI, "SIGNAL_MSI" },
+	{ KVM_CAP_EXT_CPUID, "EXT_CPUID" },
+	{ KVM_CAP_MP_STATE, "MP_STATE" },
+	{ KVM_CAP_VCPU_EVENTS, "VCPU_EVENTS" },
+	{ KVM_CAP_XSAVE, "XSAVE" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "IMMEDIATE_EXIT" },
+};
+
+static int check_caps(struct vm *vm, struct error *err)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(required); i++)
+		if (!vm_check_cap(vm, required[i].cap))
+			return error_set(err, -EOPNOTSUPP, "'%s': this KVM lacks KVM_CAP_%s", vm->cfg.dev, required[i].name);
+	return 0;
+}
+
+/* Tile registers need this process' consent before KVM lists them. [Linux Documentation/arch/x86/xstate] */
+static void permit_amx(struct vm *vm)
+{
+	enum { ARCH_REQ_XCOMP_GUEST_PERM = 0x1025, XFEATURE_XTILEDATA = 18 };
+	u64 mask = 0;
+	struct kvm_device_attr attr = { .attr = KVM_X86_XCOMP_GUEST_SUPP, .addr = (uintptr_t)&mask };
+
+	if (ioctl(vm->kvm_fd, KVM_GET_DEVICE_ATTR, &attr) < 0 || !(mask & BIT_ULL(XFEATURE_XTILEDATA)))
+		return;
+	if (syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XFEATURE_XTILEDATA) < 0)
+		log_debug("machine", "AMX stays off: %s", strerror(errno));
+}
+
+/*
+ * APIC ids of 32 bits everywhere. With more vCPUs than an MSI address can name, the guest is also told of the bits that KVM's
+ * paravirtual interface adds there. [Documentation/virt/kvm/api KVM_CAP_X2APIC_API; x86/cpuid KVM_FEATURE_MSI_EXT_DEST_ID]
+ */
+static void enable_x2apic_api(struct vm *vm)
+{
+	const u64 flags = KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK;
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_X2APIC_API, .args[0] = flags };
+
+	if (((u64)vm_check_cap(vm, KVM_CAP_X2APIC_API) & flags) != flags || ioctl(vm->vm_fd, KVM_ENABLE_CAP, &cap) < 0)
+		return;
+	vm->arch->msi_ext_dest_id = vm->cfg.cpus > CPUS_WITHOUT_EXT_IDS;
+}
+
+static int init_cpuid(struct vm *vm, struct error *err)
+{
+	struct arch_vm *arch = vm->arch;
+	const struct cpuid_caps caps = {
+		.tsc_deadline = vm_check_cap(vm, KVM_CAP_TSC_DEADLINE_TIMER),
+		.msi_ext_dest_id = arch->msi_ext_dest_id,
+	};
+	int r;
+
+	permit_amx(vm);
+	r = cpuid_get_supported(vm->kvm_fd, &arch->cpuid, err);
+	if (r < 0)
+		return r;
+	cpuid_prepare(&arch->cpuid, &caps);
+	if (vm->cfg.cpu)
+		r = cpu_spec_apply(&arch->cpuid, vm->cfg.cpu, err);
+	arch->phys_bits = cpuid_phys_bits(&arch->cpuid);
+	return r;
+}
+
+/*
+ * The 64 bit PCI window: what lies above RAM, as far as the CPU's addresses go. It begins at 1 TiB where there is room
+ * for that, beyond the addresses that AMD's IOMMUs keep for themselves.
+ */
+static struct pci_window mem64_window(u64 ram_end, unsigned int phys_bits)
+{
+	u64 top = BIT_ULL(MIN(phys_bits, (unsigned int)MEM64_BITS_MAX));
+	u64 base = align_up(MAX(ram_end, RAM_HOLE_END), GIB);
+
+	if (base < TIB && top > TIB)
+		base = TIB;
+	return base < top ? (struct pci_window){ base, top - base } : (struct pci_window){ 0, 0 };
+}
+
+static int check_addresses(struct vm *vm, struct error *err)
+{
+	struct arch_vm *arch = vm->arch;
+	struct ram_layout layout;
+	u64 end;
+
+	arch_ram_layout(&vm->cfg, &layout);
+	end = layout.range[layout.nr - 1].gpa + layout.range[layout.nr - 1].size;
+	if (arch->phys_bits < 64 && (end < vm->cfg.mem_size || end > BIT_ULL(arch->phys_bits)))
+		return error_set(err, -EINVAL, "--mem %lluM: the guest CPU's addresses have %u bits, which is less",
+				 (unsigned long long)(vm->cfg.mem_size / MIB), arch->phys_bits);
+	arch->mem64 = mem64_window(end, arch->phys_bits);
+	return 0;
+}
+
+static int create_irqchip(struct vm *vm, struct error *err)
+{
+	u64 identity = KVM_IDENTITY_MAP_BASE;
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	struct kvm_enable_cap ids = { .cap = KVM_CAP_MAX_VCPU_ID, .args[0] = vm->cfg.cpus };
+
+	if (vm_check_cap(vm, KVM_CAP_SET_IDENTITY_MAP_ADDR) && ioctl(vm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0)
+		return error_set_errno(err, -errno, "KVM_SET_IDENTITY_MAP_ADDR");
+	if (ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_BASE) < 0)
+		return error_set_errno(err, -errno, "KVM_SET_TSS_ADDR");
+	/* Lets KVM size its tables; before Linux 6.1 it does not know this, and need not. */
+	ioctl(vm->vm_fd, KVM_ENABLE_CAP, &ids);
+	if (ioctl(vm->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
+		return error_set_errno(err, -errno, "KVM_CREATE_IRQCHIP");
+	if (ioctl(vm->vm_fd, KVM_CREATE_PIT2, &pit) < 0)
+		return error_set_errno(err, -errno, "KVM_CREATE_PIT2");
+	return 0;
+}
+
+int arch_vm_init(struct vm *vm, struct error *err)
+{
+	int r;
+
+	vm->arch = calloc(1, sizeof(*vm->arch));
+	if (!vm->arch)
+		return error_set_errno(err, -ENOMEM, "VM");
+	r = check_caps(vm, err);
+	if (r < 0)
+		return r;
+	enable_x2apic_api(vm);
+	r = init_cpuid(vm, err);
+	if (!r)
+		r = check_addresses(vm, err);
+	return r < 0 ? r : create_irqchip(vm, err);
+}
+
+void arch_vm_free(struct vm *vm)
+{
+	if (!vm->arch)
+		return;
+	cpuid_free(&vm->arch->cpuid);
+	free(vm->arch->msrs);
+	free(vm->arch);
+	vm->arch = NULL;
+}
+
+unsigned int arch_max_vcpus(const struct vm *vm)
+{
+	return vm_check_cap(vm, KVM_CAP_X2APIC_API) ? MAX_CPUS : MAX_CPUS_8BIT;
+}
+
+/* --- interrupts --- */
+
+unsigned int arch_irq_routes(struct vm *vm, struct kvm_irq_routing_entry *entries, unsigned int room)
+{
+	struct kvm_irq_routing_entry *e;
+	unsigned int n = 0, gsi;
+
+	/* ISA interrupts reach both the 8259s and the I/O APIC, as on a PC. */
+	for (gsi = 0; gsi < 16 && n < room; gsi++) {
+		e = &entries[n++];
+		e->gsi = gsi;
+		e->type = KVM_IRQ_ROUTING_IRQCHIP;
+		e->u.irqchip.irqchip = gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
+		e->u.irqchip.pin = gsi % 8;
+	}
+	for (gsi = 0; gsi < IOAPIC_PINS && n < room; gsi++) {
+		e = &entries[n++];
+		e->gsi = gsi;
+		e->type = KVM_IRQ_ROUTING_IRQCHIP;
+		e->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
+		e->u.irqchip.pin = gsi;
+	}
+	return n;
+}
+
+u32 arch_irq_first_msi_gsi(const struct vm *vm)
+{
+	return IOAPIC_PINS;
+}
+
+u64 arch_msi_address(const struct vm *vm, u64 addr)
+{
+	/* Bits 11:5 are bits 14:8 of the id; KVM takes bits 31:8 of it in the upper half. [kvm/x86/cpuid; kvm/api 4.71] */
+	if (!vm->arch->msi_ext_dest_id || addr >> 32)
+		return addr;
+	return (addr & ~0xfe0ULL) | (addr >> 5 & 0x7f) << 40;
+}
+
+/* --- devices --- */
+
+static int create_serial_ports(struct vm *vm, struct error *err)
+{
+	static const struct {
+		u16 port;
+		u8 irq;
+	} ports[CONFIG_SERIAL_PORTS] = { { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 4 }, { 0x2e8, 3 } };
+	unsigned int i;
+	int r;
+
+	for (i = 0; i < ARRAY_SIZE(ports); i++) {
+		const struct serial_config cfg = {
+			.space = IO_PORT, .base = ports[i].port, .gsi = ports[i].irq, .cd = vm->chardev[i],
+			.wait_for_room = vm->chardev[i] && vm->chardev[i] == vm->console,
+		};
+
+		r = serial_create(vm, &cfg);
+		if (r < 0)
+			return error_set_errno(err, r, "serial port %u", i);
+	}
+	return 0;
+}
+
+static int create_pci(struct vm *vm, struct error *err)
+{
+	struct pci_host_config cfg = {
+		.ecam_base = PCI_ECAM_BASE,
+		.ecam_buses = PCI_ECAM_BUSES,
+		.cf8 = true,
+		.io = { 0, 0x10000 },
+		.mem32 = { PCI_MEM32_BASE, PCI_MEM32_SIZE },
+		.mem64 = vm->arch->mem64,
+		.firmware_io = PCI_IO_FIRMWARE,
+	};
+	unsigned int i;
+	int r;
+
+	for (i = 0; i < PCI_INTX_LINES; i++)
+		cfg.intx_gsi[i] = cfg.intx_line[i] = PCI_INTX_GSI + i;
+	r = pci_host_create(vm, &cfg);
+	return r < 0 ? error_set_errno(err, r, "PCI host bridge") : 0;
+}
+
+static int create_board(struct vm *vm, struct error *err)
+{
+	const u64 low = MIN(vm->cfg.mem_size, RAM_HOLE_START);
+	const struct debug_exit_config exit_port = { .space = IO_PORT, .base = 0xf4 };
+	const struct debug_exit_config exit_mmio = { .space = IO_MMIO, .base = DEBUG_EXIT_BASE };
+	const struct rtc_config rtc = {
+		.space = IO_PORT, .base = 0x70, .gsi = 8, .ram_below_4g = low, .ram_above_4g = vm->cfg.mem_size - low,
+	};
+	const struct i8042_config i8042 = { .base = 0x60, .gsi_kbd = 1, .gsi_aux = 12 };
+	const struct power_config power = { .space = IO_PORT, .base = POWER_PORT, .gsi = POWER_GSI };
+	int r;
+
+	r = pcports_create(vm);
+	if (r < 0)
+		return error_set_errno(err, r, "PC ports");
+	r = debug_exit_create(vm, &exit_port);
+	if (!r)
+		r = debug_exit_create(vm, &exit_mmio);
+	if (r < 0)
+		return error_set_errno(err, r, "debug-exit");
+	r = create_serial_ports(vm, err);
+	if (r < 0)
+		return r;
+	r = rtc_create(vm, &rtc);
+	if (r < 0)
+		return error_set_errno(err, r, "RTC");
+	r = i8042_create(vm, &i8042);
+	if (r < 0)
+		return error_set_errno(err, r, "i8042");
+	r = power_create(vm, &power);
+	return r < 0 ? error_set_errno(err, r, "power registers") : 0;
+}
+
+int arch_machine_create(struct vm *vm, struct error *err)
+{
+	int r;
+
+	r = create_board(vm, err);
+	if (!r)
+		r = create_pci(vm, err);
+	if (!r)
+		r = devices_create_common(vm, err);
+	if (!r)
+		r = pci_assign_bars(vm->pci, err);
+	return r;
+}
+
+/* --- boot --- */
+
+unsigned int x86_e820(const struct vm *vm, struct e820_entry *ret, unsigned int room)
+{
+	const u64 size = vm->cfg.mem_size, low = MIN(size, RAM_HOLE_START);
+	const struct e820_entry all[] = {
+		{ 0, EBDA_BASE, E820_RAM },
+		{ EBDA_BASE, 0xa0000 - EBDA_BASE, E820_RESERVED },
+		{ ACPI_BASE, ACPI_SIZE, E820_RESERVED },
+		{ HIGH_RAM_BASE, low - HIGH_RAM_BASE, E820_RAM },
+		{ PCI_ECAM_BASE, PCI_ECAM_BUSES * MIB, E820_RESERVED },
+		{ KVM_IDENTITY_MAP_BASE, 4 * GIB - KVM_IDENTITY_MAP_BASE, E820_RESERVED },
+		{ RAM_HOLE_END, size - low, E820_RAM },
+	};
+	unsigned int i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(all) && n < room; i++)
+		if (all[i].size)
+			ret[n++] = all[i];
+	return n;
+}
+
+u64 x86_rsdp_gpa(const struct vm *vm)
+{
+	return vm->cfg.firmware ? 0 : ACPI_BASE;
+}
+
+/* What firmware leaves below 1 MiB: the tables, and where the EBDA is. */
+static int write_tables(struct vm *vm, struct error *err)
+{
+	const struct acpi_machine m = {
+		.cpus = vm->cfg.cpus, .devices = &vm->devices, .pci = pci_host_config(vm->pci), .base = ACPI_BASE,
+	};
+	struct strbuf tables = { 0 };
+	u8 ebda_segment[2], ebda_kib = EBDA_SIZE / KIB;
+	int r;
+
+	put_le16(ebda_segment, EBDA_BASE >> 4);
+	r = acpi_build(&m, &tables);
+	if (!r && tables.len > ACPI_SIZE)
+		r = -ENOSPC;
+	if (!r)
+		r = guest_write(&vm->mem, ACPI_BASE, tables.s, tables.len);
+	if (!r)
+		r = guest_write(&vm->mem, BDA_EBDA_SEGMENT, ebda_segment, sizeof(ebda_segment));
+	if (!r)
+		r = guest_write(&vm->mem, EBDA_BASE, &ebda_kib, 1);
+	strbuf_free(&tables);
+	return r < 0 ? error_set_errno(err, r, "ACPI tables") : 0;
+}
+
+/* The interrupt controllers and the PIT as KVM made them: kept before the first run, put back for later ones. */
+static int reset_irqchips(struct vm *vm)
+{
+	struct arch_vm *arch = vm->arch;
+	unsigned long chip_op = arch->booted ? KVM_SET_IRQCHIP : KVM_GET_IRQCHIP;
+	unsigned long pit_op = arch->booted ? KVM_SET_PIT2 : KVM_GET_PIT2;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(arch->chip); i++) {
+		arch->chip[i].chip_id = i;	/* KVM_IRQCHIP_PIC_MASTER, _PIC_SLAVE, _IOAPIC */
+		if (ioctl(vm->vm_fd, chip_op, &arch->chip[i]) < 0)
+			return -errno;
+	}
+	return ioctl(vm->vm_fd, pit_op, &arch->pit) < 0 ? -errno : 0;
+}
+
+/*
+ * As firmware leaves the 8259s: vectors away from the exceptions, and every line masked. An OS told of no 8259 (hardware-reduced
+ * ACPI) never touches them, and with the lines open an ISA interrupt would come as an exception.
+ */
+static int mask_pics(struct vm *vm)
+{
+	static const u8 vector[] = { 0x08, 0x70 };
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(vector); i++) {
+		struct kvm_irqchip chip = { .chip_id = i };
+
+		if (ioctl(vm->vm_fd, KVM_GET_IRQCHIP, &chip) < 0)
+			return -errno;
+		chip.chip.pic.irq_base = vector[i];
+		chip.chip.pic.imr = 0xff;
+		if (ioctl(vm->vm_fd, KVM_SET_IRQCHIP, &chip) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int arch_boot(struct vm *vm, struct error *err)
+{
+	struct arch_vm *arch = vm->arch;
+	int r = 0;
+
+	if (vm->cfg.reboot)
+		r = reset_irqchips(vm);
+	if (r < 0)
+		return error_set_errno(err, r, "resetting the interrupt controllers");
+	if (!vm->cfg.firmware)
+		r = write_tables(vm, err);
+	if (!r)
+		r = x86_boot_load(vm, &arch->entry, err);
+	if (r < 0)
+		return r;
+	/* Real-mode code finds the machine as the CPU comes out of reset, and sets up the 8259s itself. */
+	if (arch->entry.mode == BOOT_LONG64 || arch->entry.mode == BOOT_PROT32)
+		r = mask_pics(vm);
+	arch->booted = true;
+	return r < 0 ? error_set_errno(err, r, "setting up the 8259s") : 0;
+}
