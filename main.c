@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The table of subcommands, and nothing else.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "builtin.h"
+#include "util/types.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{ "run", cmd_run, "boot a guest" },
+	{ "version", cmd_version, "show the version and what was built in" },
+	{ "help", cmd_help, "show this list, or a command's options" },
+};
+
+void help_commands(void)
+{
+	unsigned int i;
+
+	printf("\n usage: lkvm COMMAND [ARGS]\n\n The most commonly used lkvm commands are:\n");
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		printf("   %-12s %s\n", commands[i].name, commands[i].help);
+	printf("\n See 'lkvm help COMMAND' for more information on a specific command.\n\n");
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "help";
+	unsigned int i;
+
+	signal(SIGPIPE, SIG_IGN);	/* a reader that went away is an error of its write, not of the VM */
+	if (!strcmp(name, "--version") || !strcmp(name, "-v"))
+		name = "version";
+	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+		name = "help";
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(name, commands[i].name))
+			return commands[i].run(argc > 2 ? argc - 2 : 0, argv + 2);
+	fprintf(stderr, "lkvm: '%s' is not an lkvm command\n", name);
+	help_commands();
+	return LKVM_USAGE;
+}

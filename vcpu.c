@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The run loop. [Documentation/virt/kvm/api 4.10 KVM_RUN, 5 kvm_run]
+ *
+ * A vCPU is stopped by the kick signal: its handler sets immediate_exit, so that KVM_RUN returns even
+ * when the signal came just before it. The loop clears immediate_exit first and looks for a reason to stop after that: whoever
+ * asks sets vm->vcpus_attention first and kicks after that, so one of the two is always seen.
+ *
+ * Pausing waits until every vCPU thread is parked, outside of handlers, its last exit completed.
+ *
+ * Threads: vcpu_thread() is one a vCPU; everything else the main thread's.
+ */
+#include "vmm/vcpu.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "util/log.h"
+#include "vmm/arch.h"
+#include "vmm/vm.h"
+
+static _Thread_local struct vcpu *current;
+
+struct vcpu *vcpu_current(void)
+{
+	return current;
+}
+
+static int kick_signal(void)
+{
+	return SIGRTMIN;
+}
+
+static void kicked(int sig)
+{
+	if (current)
+		__atomic_store_n(&current->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+}
+
+static int vcpu_create(struct vm *vm, unsigned int index, size_t run_size, struct error *err)
+{
+	struct vcpu *vcpu = &vm->vcpu[index];
+	int i;
+
+	vcpu->vm = vm;
+	vcpu->index = index;
+	for (i = 0; i < IO_SPACES; i++)
+		io_reader_add(&vm->io[i], &vcpu->reader[i]);
+	vcpu->fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, (unsigned long)index);
+	if (vcpu->fd < 0)
+		return error_set_errno(err, -errno, "--cpus %u: KVM cannot make vCPU %u", vm->cfg.cpus, index);
+	vcpu->run_size = run_size;
+	vcpu->run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (vcpu->run == MAP_FAILED) {
+		vcpu->run = NULL;
+		return error_set_errno(err, -errno, "vCPU %u: mapping kvm_run", index);
+	}
+	return arch_vcpu_init(vcpu, err);
+}
+
+int vcpus_create(struct vm *vm, struct error *err)
+{
+	unsigned int i;
+	int size, r;
+
+	size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (size < (int)sizeof(struct kvm_run))
+		return error_set(err, -EIO, "KVM_GET_VCPU_MMAP_SIZE gives %d", size);
+	vm->vcpu = calloc(vm->cfg.cpus, sizeof(*vm->vcpu));
+	if (!vm->vcpu)
+		return error_set_errno(err, -ENOMEM, "--cpus %u", vm->cfg.cpus);
+	for (i = 0; i < vm->cfg.cpus; i++)
+		vm->vcpu[i].fd = -1;
+	for (i = 0; i < vm->cfg.cpus; i++) {
+		r = vcpu_create(vm, i, (size_t)size, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void vcpus_free(struct vm *vm)
+{
+	struct vcpu *vcpu;
+	unsigned int i;
+	int s;
+
+	if (!vm->vcpu)
+		return;
+	for (i = 0; i < vm->cfg.cpus; i++) {
+		vcpu = &vm->vcpu[i];
+		if (!vcpu->vm)
+			continue;
+		arch_vcpu_free(vcpu);
+		if (vcpu->run)
+			munmap(vcpu->run, vcpu->run_size);
+		if (vcpu->fd >= 0)
+			close(vcpu->fd);
+		for (s = 0; s < IO_SPACES; s++)
+			io_reader_del(&vm->io[s], &vcpu->reader[s]);
+	}
+	free(vm->vcpu);
+	vm->vcpu = NULL;
+}
+
+/* The instruction that exited is finished at the next entry: enter, and leave at once. */
+static void complete_io(struct vcpu *vcpu)
+{
+	if (!vcpu->pending_io)
+		return;
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
+		vcpu->pending_io = false;
+}
+
+/* Called when somebody wants the vCPU. False: the thread is to end. */
+static bool park(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	bool go_on;
+
+	complete_io(vcpu);
+	if (vcpu->pending_io)
+		return true;	/* it exited once more on the way: serve that first */
+	pthread_mutex_lock(&vm->pause_lock);
+	vm->vcpus_parked++;
+	pthread_cond_broadcast(&vm->pause_cond);
+	while (!vm->vcpus_end && vm->pause_depth)
+		pthread_cond_wait(&vm->pause_cond, &vm->pause_lock);
+	vm->vcpus_parked--;
+	go_on = !vm->vcpus_end;
+	pthread_mutex_unlock(&vm->pause_lock);
+	return go_on;
+}
+
+static void report_crash(struct vcpu *vcpu, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void report_crash(struct vcpu *vcpu, const char *fmt, ...)
+{
+	struct strbuf dump = { 0 };
+	char why[120], who[16];
+	va_list ap;
+	char *line, *save = NULL;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	snprintf(who, sizeof(who), "vcpu%u", vcpu->index);
+	arch_vcpu_dump(vcpu, &dump);
+	for (line = dump.s && !dump.failed ? strtok_r(dump.s, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save))
+		log_err(who, "%s", line);
+	strbuf_free(&dump);
+	vm_request_exit(vcpu->vm, VM_EXIT_CRASH, 0, "vCPU %u: %s", vcpu->index, why);
+}
+
+static void internal_error(struct vcpu *vcpu)
+{
+	static const char *const suberror[] = {
+		[KVM_INTERNAL_ERROR_EMULATION] = "an instruction KVM cannot emulate",
+		[KVM_INTERNAL_ERROR_SIMUL_EX] = "simultaneous exceptions",
+		[KVM_INTERNAL_ERROR_DELIVERY_EV] = "event delivery failed",
+		[KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON] = "unexpected exit reason",
+	};
+	u32 sub = vcpu->run->internal.suberror;
+
+	report_crash(vcpu, "KVM internal error %u (%s)", sub,
+		     sub < ARRAY_SIZE(suberror) && suberror[sub] ? suberror[sub] : "unknown");
+}
+
+static void system_event(struct vcpu *vcpu)
+{
+	switch (vcpu->run->system_event.type) {
+	case KVM_SYSTEM_EVENT_SHUTDOWN:
+		vm_request_exit(vcpu->vm, VM_EXIT_POWEROFF, 0, "system event");
+		break;
+	case KVM_SYSTEM_EVENT_RESET:
+		vm_request_exit(vcpu->vm, VM_EXIT_RESET, 0, "system event");
+		break;
+	case KVM_SYSTEM_EVENT_CRASH:
+		vm_guest_panicked(vcpu->vm, "crash event");
+		break;
+	default:
+		report_crash(vcpu, "unknown system event %u", vcpu->run->system_event.type);
+	}
+}
+
+static void handle_exit(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		vcpu->stats.pio++;
+		vcpu->pending_io = true;
+		ioport_access(vcpu, run->io.port, (u8 *)run + run->io.data_offset, run->io.size, run->io.count,
+			      run->io.direction == KVM_EXIT_IO_OUT);
+		return;
+	case KVM_EXIT_MMIO:
+		vcpu->stats.mmio++;
+		vcpu->pending_io = true;
+		mmio_access(vcpu, run->mmio.phys_addr, run->mmio.data, run->mmio.len, run->mmio.is_write);
+		return;
+	case KVM_EXIT_INTR:
+		break;
+	case KVM_EXIT_SYSTEM_EVENT:
+		system_event(vcpu);
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		internal_error(vcpu);
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		report_crash(vcpu, "KVM cannot enter the guest, hardware reason 0x%llx",
+			     (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
+		break;
+	default:
+		if (arch_vcpu_exit(vcpu) < 0)
+			report_crash(vcpu, "unhandled exit, reason %u", run->exit_reason);
+	}
+	vcpu->stats.other++;
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	char name[16];
+	sigset_t set;
+
+	current = vcpu;
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	pthread_setname_np(pthread_self(), name);
+	sigemptyset(&set);
+	sigaddset(&set, kick_signal());
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+
+	for (;;) {
+		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+		if (atomic_load(&vcpu->vm->vcpus_attention) && !park(vcpu))
+			break;
+		if (vcpu->pending_io && vcpu->run->immediate_exit) {
+			handle_exit(vcpu);	/* park() met one more exit */
+			continue;
+		}
+		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
+			vcpu->pending_io = false;
+			if (errno != EINTR && errno != EAGAIN)
+				report_crash(vcpu, "KVM_RUN: %s", strerror(errno));
+			continue;
+		}
+		vcpu->pending_io = false;
+		handle_exit(vcpu);
+	}
+	current = NULL;
+	return NULL;
+}
+
+int vcpus_start(struct vm *vm, struct error *err)
+{
+	struct sigaction sa = { .sa_handler = kicked };
+	sigset_t all, old;
+	unsigned int i;
+	int r = 0;
+
+	sigaction(kick_signal(), &sa, NULL);
+	pthread_mutex_lock(&vm->pause_lock);
+	vm->pause_depth++;	/* they wait for vcpus_resume() */
+	vm->vcpus_end = false;
+	pthread_mutex_unlock(&vm->pause_lock);
+	vm->vcpus_attention = true;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (i = 0; i < vm->cfg.cpus && !r; i++) {
+		r = -pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);
+		vm->vcpu[i].started = !r;
+		vm->vcpus_started += !r;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r < 0)
+		return error_set_errno(err, r, "--cpus %u: thread of vCPU %u", vm->cfg.cpus, i - 1);
+	return 0;
+}
+
+static void kick_all(struct vm *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->cfg.cpus; i++)
+		if (vm->vcpu[i].started)
+			pthread_kill(vm->vcpu[i].thread, kick_signal());
+}
+
+static void hold_locked(struct vm *vm)
+{
+	if (!vm->pause_depth++) {
+		vm->vcpus_attention = true;
+		kick_all(vm);
+	}
+}
+
+void vcpus_hold(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->pause_lock);
+	hold_locked(vm);
+	pthread_mutex_unlock(&vm->pause_lock);
+}
+
+void vcpus_pause(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->pause_lock);
+	hold_locked(vm);
+	while (vm->vcpus_parked < vm->vcpus_started)
+		pthread_cond_wait(&vm->pause_cond, &vm->pause_lock);
+	pthread_mutex_unlock(&vm->pause_lock);
+}
+
+void vcpus_resume(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->pause_lock);
+	assert(vm->pause_depth);
+	if (!--vm->pause_depth) {
+		vm->vcpus_attention = false;
+		pthread_cond_broadcast(&vm->pause_cond);
+	}
+	pthread_mutex_unlock(&vm->pause_lock);
+}
+
+void vcpus_stop(struct vm *vm)
+{
+	unsigned int i;
+
+	if (!vm->vcpu)
+		return;
+	pthread_mutex_lock(&vm->pause_lock);
+	vm->vcpus_end = true;
+	vm->vcpus_attention = true;
+	pthread_cond_broadcast(&vm->pause_cond);
+	kick_all(vm);
+	pthread_mutex_unlock(&vm->pause_lock);
+	for (i = 0; i < vm->cfg.cpus; i++) {
+		if (!vm->vcpu[i].started)
+			continue;
+		pthread_join(vm->vcpu[i].thread, NULL);
+		vm->vcpu[i].started = false;
+		vm->vcpus_started--;
+	}
+}
