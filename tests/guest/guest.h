@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a bare-metal guest in C may use, on any architecture. Each check is a TAP line on the console; the exit status is
+ * 0 when all passed, else 1.
+ */
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+
+int guest_main(void);
+void guest_exit(int status) __attribute__((noreturn));
+void mark(u8 value);
+
+void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));	/* %s %u %d %x %llx %llu %c */
+void check_at(bool good, const char *name, const char *file, int line);
+#define check(cond, name) check_at((cond), (name), __FILE__, __LINE__)
+int checks_done(void);	/* prints the plan; 0 or 1 for guest_main to return */
+
+/* PCI config space by ECAM, bus 0; size 1, 2 or 4. */
+u32 pci_read(u8 devfn, unsigned int off, unsigned int size);
+void pci_write(u8 devfn, unsigned int off, unsigned int size, u32 val);
+int pci_find_id(u16 vendor, u16 device, unsigned int nth);	/* devfn or -1 */
+unsigned int pci_find_cap(u8 devfn, u8 id, unsigned int after);	/* offset or 0 */
+u64 pci_bar(u8 devfn, unsigned int bar);
+
+static inline u8 read8(u64 a) { return *(volatile u8 *)a; }
+static inline u16 read16(u64 a) { return *(volatile u16 *)a; }
+static inline u32 read32(u64 a) { return *(volatile u32 *)a; }
+static inline void write8(u64 a, u8 v) { *(volatile u8 *)a = v; }
+static inline void write16(u64 a, u16 v) { *(volatile u16 *)a = v; }
+static inline void write32(u64 a, u32 v) { *(volatile u32 *)a = v; }
+
+/* Makes [addr, addr + 1 GiB) reachable, @addr a multiple of 1 GiB. */
+void map_gib(u64 addr);
+
+/* Interrupts: 16 vectors from 0x40; irq_count[vector - 0x40] counts. irq_setup() must come first; then they are on. */
+extern volatile u32 irq_count[16];
+void irq_setup(void);
+u64 irq_msi_addr(void);
+
+#endif
