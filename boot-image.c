@@ -351,7 +351,8 @@ int boot_initrd_load(const struct guest_mem *gm, const char *path, const struct 
 		return r;
 	r = boot_place(gm, img.size, 4096, where, &at);
 	if (r < 0) {
-		error_set(err, r, "initrd '%s': no room for its %s beside the kernel in the guest's %s of RAM; give more with --mem",
+		error_set(err, r,
+			  "initrd '%s': no room for its %s beside the kernel in the guest's %s of RAM; give more with --mem",
 			  path, SIZE_TEXT(img.size), SIZE_TEXT(guest_ram_size(gm)));
 		goto close_img;
 	}

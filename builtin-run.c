@@ -123,9 +123,11 @@ static void signalled(struct event_source *src, u32 events)
 
 	if (read(src->fd, &si, sizeof(si)) != sizeof(si))
 		return;
-	if (si.ssi_signo == SIGWINCH) {
-		if (run->vm->console)
+	if (si.ssi_signo == SIGWINCH || si.ssi_signo == SIGCONT) {
+		if (run->vm->console && si.ssi_signo == SIGWINCH)
 			chardev_tty_resized(run->vm->console);
+		else if (run->vm->console)
+			chardev_tty_continued(run->vm->console);
 		return;
 	}
 	vm_request_exit(run->vm, VM_EXIT_SIGNAL, (int)si.ssi_signo, "signal %u", si.ssi_signo);
@@ -143,6 +145,9 @@ static int block_signals(sigset_t *set)
 
 	sigemptyset(set);
 	sigaddset(set, SIGWINCH);
+	sigaddset(set, SIGCONT);
+	signal(SIGTTOU, SIG_IGN);	/* in the background the guest goes on; its output may come out at any time */
+	signal(SIGTTIN, SIG_IGN);
 	for (i = 0; i < ARRAY_SIZE(ends); i++)
 		if (!sigaction(ends[i], NULL, &sa) && sa.sa_handler != SIG_IGN)
 			sigaddset(set, ends[i]);
@@ -158,6 +163,31 @@ static int watch_signals(struct run *run, const sigset_t *set, struct error *err
 		return error_set_errno(err, -errno, "signalfd");
 	r = event_add(run->vm->loop, &run->signals, run->signal_fd, EPOLLIN, signalled);
 	return r < 0 ? error_set_errno(err, r, "signalfd") : 0;
+}
+
+/* A signal handler has no argument: the one terminal of this process, while it is raw. */
+static struct chardev *_Atomic raw_tty;
+
+/* We crashed: leave the user a terminal that works, then die of it as before. */
+static void fatal_signal(int sig)
+{
+	struct chardev *tty = raw_tty;
+
+	if (tty)
+		chardev_tty_restore(tty);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void restore_tty_when_fatal(struct chardev *tty)
+{
+	static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
+	struct sigaction sa = { .sa_handler = fatal_signal, .sa_flags = SA_NODEFER };
+	unsigned int i;
+
+	raw_tty = tty;
+	for (i = 0; i < ARRAY_SIZE(fatal) && tty; i++)
+		sigaction(fatal[i], &sa, NULL);
 }
 
 static void escape_key(void *arg, char key)
@@ -204,8 +234,11 @@ static int run_vm(struct run *run, const sigset_t *signals, struct error *err)
 		run->vm->on_event = on_event;
 		run->vm->on_event_arg = run;
 	}
-	if (run->vm->console)
+	if (run->vm->console) {
 		chardev_set_escape(run->vm->console, escape_key, run);
+		if (isatty(STDIN_FILENO))
+			restore_tty_when_fatal(run->vm->console);
+	}
 	r = watch_signals(run, signals, err);
 	if (!r)
 		r = vm_run(run->vm, err);
@@ -227,6 +260,7 @@ static void run_free(struct run *run)
 	event_del(&run->signals);
 	if (run->signal_fd >= 0)
 		close(run->signal_fd);
+	restore_tty_when_fatal(NULL);
 	vm_free(run->vm);
 	if (run->json_fd >= 0)
 		close(run->json_fd);

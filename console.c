@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -119,12 +120,16 @@ int console_open(struct vm *vm, struct error *err)
 	if (r < 0)
 		return r;
 	for (i = 0; i < CONFIG_SERIAL_PORTS + cfg->nr_ports; i++) {
-		const struct chardev_config *c =
-			i < CONFIG_SERIAL_PORTS ? &cfg->serial[i] : &cfg->port[i - CONFIG_SERIAL_PORTS];
+		bool serial = i < CONFIG_SERIAL_PORTS;
+		struct chardev_config c = serial ? cfg->serial[i] : cfg->port[i - CONFIG_SERIAL_PORTS];
+		char name[16];
 
-		if (c->kind == CHARDEV_NONE)
+		if (c.kind == CHARDEV_NONE)
 			continue;
-		r = chardev_open(c, vm->loop, err, &vm->chardev[i]);
+		snprintf(name, sizeof(name), serial ? "serial%u" : "port%u", serial ? i : i - CONFIG_SERIAL_PORTS);
+		if (!c.name)
+			c.name = name;
+		r = chardev_open(&c, vm->loop, err, &vm->chardev[i]);
 		if (r < 0)
 			return r;
 	}

@@ -223,7 +223,8 @@ int event_loop_run(struct event_loop *loop)
 	int n, r = 0;
 
 	pthread_mutex_lock(&loop->lock);
-	loop->thread = pthread_self();
+	if (!loop->has_thread)
+		loop->thread = pthread_self();
 	loop->in_run = true;
 	pthread_mutex_unlock(&loop->lock);
 	while (!stopping(loop)) {

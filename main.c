@@ -2,9 +2,11 @@
 /*
  * The table of subcommands, and nothing else.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "builtin.h"
 #include "util/types.h"
@@ -29,11 +31,24 @@ void help_commands(void)
 	printf("\n See 'lkvm help COMMAND' for more information on a specific command.\n\n");
 }
 
+/* So that no file we open later becomes "stdin" or "stdout". */
+static void open_std_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "help";
 	unsigned int i;
 
+	open_std_fds();
 	signal(SIGPIPE, SIG_IGN);	/* a reader that went away is an error of its write, not of the VM */
 	if (!strcmp(name, "--version") || !strcmp(name, "-v"))
 		name = "version";

@@ -49,12 +49,27 @@ void vm_emit(struct vm *vm, enum vm_event_kind kind, unsigned int value, const c
 
 /* --- the end of a run --- */
 
+/* A vCPU that waits for room at a back end waits for this very loop: it must not while the loop waits for it. */
+static void cancel_output(struct vm *vm, bool cancel)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(vm->chardev); i++) {
+		if (vm->chardev[i] && cancel)
+			chardev_cancel(vm->chardev[i]);
+		else if (vm->chardev[i])
+			chardev_uncancel(vm->chardev[i]);
+	}
+}
+
 static int restart(struct vm *vm, struct error *err)
 {
 	unsigned int i;
 	int r = 0;
 
+	cancel_output(vm, true);
 	vcpus_pause(vm);
+	cancel_output(vm, false);
 	devices_stop(vm);
 	devices_reset(vm);
 	console_restart(vm);
@@ -274,9 +289,7 @@ int vm_run(struct vm *vm, struct error *err)
 		*err = vm->run_err;
 	}
 stop:
-	for (i = 0; i < ARRAY_SIZE(vm->chardev); i++)
-		if (vm->chardev[i])
-			chardev_cancel(vm->chardev[i]);
+	cancel_output(vm, true);
 	vcpus_stop(vm);
 	devices_stop(vm);
 	return r;

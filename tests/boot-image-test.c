@@ -5,6 +5,7 @@
 #include "vmm/boot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -192,6 +193,41 @@ TEST(file_is_read_like_memory)
 	close(fd);
 }
 
+TEST(read_error_is_passed_on)
+{
+	u8 buf[100];
+
+	boot_image_wrap(&img, "kernel", "k", NULL, sizeof(data));
+	img.fd = open("/proc/self", O_RDONLY | O_DIRECTORY);
+	CHECK_EQ(boot_image_read(&img, 0, buf, sizeof(buf), &err), -EISDIR);
+	CHECK_STR(err.msg, "Unable to read kernel k: Is a directory");
+	boot_image_close(&img);
+}
+
+TEST(initrd_is_read_to_its_place)
+{
+	const struct boot_place where = { .limit = 4 * GIB };
+	struct boot_area at = { 1, 2 };
+	char path[40];
+	int fd = memfd_create("f", MFD_CLOEXEC);
+
+	CHECK_EQ(write(fd, data, 5000), 5000);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	CHECK_EQ(boot_initrd_load(&gm, path, &where, &at, &err), 0);
+	CHECK_EQ(at.start, 4 * MIB - 8192);
+	CHECK_EQ(at.end, 4 * MIB - 8192 + 5000);
+	CHECK(!memcmp(guest_ptr(&gm, at.start, 5000), data, 5000));
+	at.start = 1;
+	CHECK_EQ(ftruncate(fd, 5 * MIB), 0);
+	CHECK_EQ(boot_initrd_load(&gm, path, &where, &at, &err), -ENOSPC);
+	CHECK(strstr(err.msg, "no room for its 5 MiB beside the kernel in the guest's 5 MiB of RAM"));
+	CHECK_EQ(at.start, 1);
+	CHECK_EQ(ftruncate(fd, 0), 0);
+	CHECK_EQ(boot_initrd_load(&gm, path, &where, &at, &err), -ENODATA);
+	CHECK(strstr(err.msg, "': the file is empty"));
+	close(fd);
+}
+
 TEST(sizes_are_readable)
 {
 	CHECK_STR(SIZE_TEXT(300), "300 bytes");
@@ -226,6 +262,8 @@ int main(void)
 	RUN(unpacking_within_less_than_the_head_is_bounded);
 	RUN(plain_content_is_left_alone);
 	RUN(file_is_read_like_memory);
+	RUN(read_error_is_passed_on);
+	RUN(initrd_is_read_to_its_place);
 	RUN(sizes_are_readable);
 	return tap_done();
 }

@@ -102,7 +102,7 @@ TEST(a_handler_may_remove_another_ready_source)
 static void *delete_a(void *arg)
 {
 	event_del(&a.src);
-	return a.inside ? "inside" : NULL;
+	return a.inside ? &a : NULL;
 }
 
 TEST(removal_waits_for_a_running_handler)

@@ -23,7 +23,7 @@ bool log_enabled(enum log_level level)
 	return level <= log_level;
 }
 
-static void log_line(enum log_level level, const char *who, const char *fmt, va_list ap)
+PRINTF_LIKE(3, 0) static void log_line(enum log_level level, const char *who, const char *fmt, va_list ap)
 {
 	static const char *const prefix[] = { "Error", "Warning", "Info", "Debug" };
 	char line[1024];

@@ -116,7 +116,7 @@ static void blk_settle(void *arg)
 		blk->uncommitted = false;
 		disk_commit(blk->disk);
 	}
-	for (q = blk->queue; q < blk->queue + blk->vdev.nr_queues; q++) {
+	for (q = blk->queue; q < blk->queue + blk->nr_queues; q++) {
 		n = q->completed;
 		if (!n)
 			continue;
@@ -182,7 +182,7 @@ static int blk_start(struct virtio_dev *vdev)
 	unsigned int i;
 	int r;
 
-	for (i = 0; i < vdev->nr_queues; i++) {
+	for (i = 0; i < blk->nr_queues; i++) {
 		if (!blk->queue[i].pool)
 			blk->queue[i].pool = calloc(BLK_POOL, sizeof(struct blk_req));
 		if (!blk->queue[i].pool)
@@ -221,7 +221,7 @@ static void blk_stop(struct virtio_dev *vdev)
 	struct virtio_blk *blk = to_blk(vdev);
 	unsigned int i;
 
-	for (i = 0; i < vdev->nr_queues; i++)
+	for (i = 0; i < blk->nr_queues; i++)
 		blk_queue_stop(vdev, i);
 	disk_drain(blk->disk);
 	disk_detach(blk->disk);
@@ -254,7 +254,7 @@ static void blk_free_all(struct virtio_blk *blk)
 	unsigned int i;
 
 	event_loop_free(blk->loop);
-	for (i = 0; blk->queue && i < blk->vdev.nr_queues; i++)
+	for (i = 0; blk->queue && i < blk->nr_queues; i++)
 		free(blk->queue[i].pool);
 	free(blk->queue);
 	pthread_cond_destroy(&blk->idle);
@@ -334,6 +334,7 @@ int virtio_blk_create(struct vm *vm, struct disk *disk, unsigned int queues, boo
 		return error_set_errno(err, -ENOMEM, "virtio-blk");
 	pthread_mutex_init(&blk->lock, NULL);
 	pthread_cond_init(&blk->idle, NULL);
+	blk->nr_queues = queues;
 	blk->queue = calloc(queues, sizeof(*blk->queue));
 	if (!blk->queue) {
 		r = error_set_errno(err, -ENOMEM, "virtio-blk");

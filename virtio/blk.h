@@ -77,7 +77,8 @@ struct virtio_blk {
 	bool writethrough;		/* how the write cache is at power on: off */
 	_Atomic bool writeback;		/* the write cache is on. vCPU threads write it, the loop reads */
 	struct event_loop *loop;	/* owned; NULL before the first start */
-	struct blk_queue *queue;	/* owned, vdev.nr_queues */
+	struct blk_queue *queue;	/* owned, nr_queues of them */
+	unsigned int nr_queues;
 	struct log_rate rate, debug_rate;
 	bool uncommitted;		/* loop's thread: something was submitted */
 

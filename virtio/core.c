@@ -8,8 +8,8 @@
  *
  * Invariants:
  * 1. A queue is enabled exactly while its struct virtq is; its registers are frozen for that time.
- * 2. A kick source is on a loop only while vdev->running, and queues are enabled and disabled, features written and
- *    rings freed only under vdev->lock. So what a handler reads does not change under it.
+ * 2. A kick source is on a loop only while vdev->running. Queues are enabled and disabled, and features accepted, under
+ *    vdev->lock with all of them off. So what a handler reads does not change under it.
  * 3. Queue handlers never take vdev->lock. That is why event_del() may wait for a running handler with the lock held, and
  *    why a guest's reset, which does so on a vCPU's thread, cannot deadlock with the loop's thread: what a handler calls
  *    here (virtio_queue_interrupt, virtio_queue_kick, virtio_needs_reset, virtio_config_changed) works on
@@ -285,8 +285,8 @@ u8 virtio_get_status(struct virtio_dev *vdev)
 }
 
 /*
- * Bits that a driver may set are taken in the order of [3.1.1], each on top of those before it; what is out of order is not taken, and reads back
- * as 0. A driver must not clear a bit [2.1.1], so none is cleared.
+ * Bits that a driver may set are taken in the order of [3.1.1], each on top of those before it; what is out of order is
+ * not taken, and reads back as 0. A driver must not clear a bit [2.1.1], so none is cleared.
  */
 static void add_status_locked(struct virtio_dev *vdev, u8 add)
 {

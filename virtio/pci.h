@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the modern (pci.c) and the legacy (pci-legacy.c) register layouts share: the PCI function, its interrupts,
- * and where kicks arrive.
+ * What the modern (pci-modern.c) and the legacy (pci-legacy.c) register layouts share (pci.c): the PCI function, its
+ * interrupts, and where kicks arrive.
  */
 #ifndef VIRTIO_PCI_H
 #define VIRTIO_PCI_H

@@ -4,8 +4,8 @@
  *
  * Flat code, as kvmtool has it: a file of at most 64 KiB is read to 0x10000 and
  * entered in real mode at 1000:0000 with all segments 0x1000 and sp 0x8000. There is no BIOS
- * behind it: no interrupt services, no command line, no initrd (both are refused
- * with a warning).
+ * behind it: no interrupt services, no command line, no initrd (a warning says so
+ * when they were asked for).
  *
  * Firmware: up to 16 MiB that end at 4 GiB, read-only, and the last 128 KiB of
  * it also below 1 MiB, writable; entered at the reset vector, in one of the two
@@ -38,6 +38,8 @@ int x86_boot_flat(struct x86_boot *b, struct error *err)
 				 b->kernel.path, SIZE_TEXT(b->kernel.size));
 	if (b->cfg->initrd)
 		log_warn("boot", "initrd '%s' is not used: a flat binary takes none", b->cfg->initrd);
+	if (b->cfg->params && *b->cfg->params)
+		log_warn("boot", "--params '%s' is not used: a flat binary takes no command line", b->cfg->params);
 	r = boot_image_load(&b->kernel, 0, b->gm, BOOT_FLAT_ADDR, b->kernel.size, err);
 	if (!r)
 		r = x86_boot_zero(b, BOOT_FLAT_ADDR + b->kernel.size, FLAT_MAX - b->kernel.size, err);

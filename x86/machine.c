@@ -136,8 +136,13 @@ static int init_cpuid(struct vm *vm, struct error *err)
 	cpuid_prepare(&arch->cpuid, &caps);
 	if (vm->cfg.cpu)
 		r = cpu_spec_apply(&arch->cpuid, vm->cfg.cpu, err);
+	if (r < 0)
+		return r;
 	arch->phys_bits = cpuid_phys_bits(&arch->cpuid);
-	return r;
+	arch->x2apic = vm->cfg.cpus > MAX_CPUS_8BIT;
+	if (arch->x2apic && !(cpuid_get(&arch->cpuid, 1, 0, R_ECX) & BIT(21)))
+		return error_set(err, -EINVAL, "--cpus %u: without the CPU feature x2apic at most %u", vm->cfg.cpus, MAX_CPUS_8BIT);
+	return 0;
 }
 
 /*

@@ -28,7 +28,7 @@ enum {
 	CR4_PAE = 0x20,
 	EFER_LME = 0x100, EFER_LMA = 0x400,
 	RFLAGS_FIXED = 2,
-	APIC_BASE_BSP = 0x100, APIC_BASE_ENABLE = 0x800,
+	APIC_BASE_BSP = 0x100, APIC_BASE_X2APIC = 0x400, APIC_BASE_ENABLE = 0x800,
 };
 #define CR0_PG 0x80000000ULL
 
@@ -51,33 +51,38 @@ enum {
 
 enum { MSRS_ROOM = 24 };
 
-struct msr_list {
+union msr_list {
 	struct kvm_msrs head;
-	struct kvm_msr_entry room[MSRS_ROOM];	/* head.entries[] */
+	u8 room[sizeof(struct kvm_msrs) + MSRS_ROOM * sizeof(struct kvm_msr_entry)];
 };
 
-static void add_msr(struct msr_list *l, u32 index, u64 data)
+union one_msr {
+	struct kvm_msrs head;
+	u8 room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+};
+
+static void add_msr(union msr_list *l, u32 index, u64 data)
 {
-	l->room[l->head.nmsrs++] = (struct kvm_msr_entry){ .index = index, .data = data };
+	l->head.entries[l->head.nmsrs++] = (struct kvm_msr_entry){ .index = index, .data = data };
 }
 
 /* An MSR that this KVM does not have is one that the guest does not see either. */
 static void set_msrs(struct vcpu *vcpu, struct kvm_msrs *list)
 {
-	struct { struct kvm_msrs head; struct kvm_msr_entry one; } single = { .head = { .nmsrs = 1 } };
+	union one_msr single = { .head.nmsrs = 1 };
 	u32 i;
 
 	if (ioctl(vcpu->fd, KVM_SET_MSRS, list) == (int)list->nmsrs)
 		return;
 	for (i = 0; i < list->nmsrs; i++) {
-		single.one = list->entries[i];
+		single.head.entries[0] = list->entries[i];
 		if (ioctl(vcpu->fd, KVM_SET_MSRS, &single) != 1)
 			log_debug("vcpu", "KVM takes no MSR 0x%x", list->entries[i].index);
 	}
 }
 
 /* RAM is write-back, devices below 4 GiB are uncached: as firmware leaves it. [SDM 3A 12.11] */
-static void add_mtrrs(struct msr_list *l, unsigned int phys_bits)
+static void add_mtrrs(union msr_list *l, unsigned int phys_bits)
 {
 	static const struct { u64 base, size; } uncached[] = {
 		{ RAM_HOLE_START, 0x10000000 }, { 0xe0000000, 0x20000000 },
@@ -111,10 +116,8 @@ static void set_data_segments(struct kvm_sregs *s, struct kvm_segment seg)
 	s->ds = s->es = s->fs = s->gs = s->ss = seg;
 }
 
-static void power_on_sregs(struct kvm_sregs *s, bool bsp)
+static void power_on_sregs(const struct vm *vm, struct kvm_sregs *s, bool bsp)
 {
-	u64 apic = LAPIC_BASE | APIC_BASE_ENABLE | (bsp ? APIC_BASE_BSP : 0);
-
 	memset(s, 0, sizeof(*s));
 	s->cs = segment(0xf000, 0xffff0000, 0xffff, 0xb);
 	set_data_segments(s, segment(0, 0, 0xffff, 3));
@@ -123,7 +126,10 @@ static void power_on_sregs(struct kvm_sregs *s, bool bsp)
 	s->tr.s = s->ldt.s = 0;
 	s->gdt.limit = s->idt.limit = 0xffff;
 	s->cr0 = CR0_RESET;
-	s->apic_base = apic;
+	s->apic_base = LAPIC_BASE | APIC_BASE_ENABLE | (bsp ? APIC_BASE_BSP : 0);
+	/* As firmware does it: an OS that finds xAPIC mode takes the other ids of the MADT for mistakes. */
+	if (vm->arch->x2apic)
+		s->apic_base |= APIC_BASE_X2APIC;
 }
 
 static void flat_sregs(struct kvm_sregs *s, const struct boot_entry *e)
@@ -155,7 +161,7 @@ static void entry_state(const struct vm *vm, struct kvm_sregs *s, struct kvm_reg
 		.rip = e->rip, .rsp = e->rsp, .rax = e->rax, .rbx = e->rbx, .rsi = e->rsi, .rdi = e->rdi,
 		.rflags = RFLAGS_FIXED,
 	};
-	power_on_sregs(s, true);
+	power_on_sregs(vm, s, true);
 	switch (e->mode) {
 	case BOOT_LONG64:
 	case BOOT_PROT32:
@@ -186,7 +192,7 @@ static int wire_lapic(struct vcpu *vcpu, struct kvm_lapic_state *lapic)
 static int keep_msrs(struct vcpu *vcpu)
 {
 	struct kvm_msr_list probe = { .nmsrs = 0 }, *list;
-	struct { struct kvm_msrs head; struct kvm_msr_entry one; } get = { .head = { .nmsrs = 1 } };
+	union one_msr get = { .head.nmsrs = 1 };
 	struct kvm_msrs *kept;
 	u32 i;
 	int r = 0;
@@ -204,11 +210,11 @@ static int keep_msrs(struct vcpu *vcpu)
 		goto fail;
 	}
 	for (i = 0; i < list->nmsrs; i++) {
-		get.one = (struct kvm_msr_entry){ .index = list->indices[i] };
-		if (get.one.index == MSR_TSC || get.one.index == MSR_APIC_BASE ||
+		get.head.entries[0] = (struct kvm_msr_entry){ .index = list->indices[i] };
+		if (list->indices[i] == MSR_TSC || list->indices[i] == MSR_APIC_BASE ||
 		    ioctl(vcpu->fd, KVM_GET_MSRS, &get) != 1)
 			continue;
-		kept->entries[kept->nmsrs++] = get.one;
+		kept->entries[kept->nmsrs++] = get.head.entries[0];
 	}
 	vcpu->vm->arch->msrs = kept;
 	free(list);
@@ -242,7 +248,7 @@ static int forget_run(struct vcpu *vcpu)
 static int first_reset(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
-	struct msr_list msrs = { .head = { .nmsrs = 0 } };
+	union msr_list msrs = { .head.nmsrs = 0 };
 	int r = 0;
 
 	if (!vcpu->index || vm->cfg.reboot)
@@ -268,11 +274,11 @@ int arch_vcpu_reset(struct vcpu *vcpu, struct error *err)
 	struct kvm_sregs sregs;
 	int r = 0;
 
-	power_on_sregs(&sregs, bsp);
+	power_on_sregs(vcpu->vm, &sregs, bsp);
 	if (bsp)
 		entry_state(vcpu->vm, &sregs, &regs);
-	/* A vCPU that never ran and waits for INIT has these from KVM. */
-	if (bsp || !first)
+	/* A vCPU that never ran and waits for INIT, which leaves the APIC's mode alone, has these from KVM. */
+	if (bsp || !first || vcpu->vm->arch->x2apic)
 		if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) < 0 || ioctl(vcpu->fd, KVM_SET_REGS, &regs) < 0)
 			r = -errno;
 	if (!r)

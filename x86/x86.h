@@ -129,6 +129,7 @@ u64 x86_rsdp_gpa(const struct vm *vm);
 struct arch_vm {
 	struct cpuid cpuid;		/* owned: what all vCPUs have in common */
 	unsigned int phys_bits;		/* of a guest physical address */
+	bool x2apic;			/* APIC ids beyond 8 bits: the guest is entered in x2APIC mode */
 	bool msi_ext_dest_id;		/* MSI addresses carry 15 bits of APIC id */
 	struct pci_window mem64;
 	struct boot_entry entry;

@@ -73,7 +73,10 @@ int boot_place(const struct guest_mem *gm, u64 size, u64 align, const struct boo
 int boot_initrd_load(const struct guest_mem *gm, const char *path, const struct boot_place *where,
 		     struct boot_area *ret, struct error *err);
 
-/* The kernel's command line: the arch's defaults, unless cfg.nodefaults, then cfg.params. The caller frees; NULL: no memory. */
+/*
+ * The kernel's command line: the arch's defaults, unless cfg.nodefaults, then cfg.params. The arch has it.
+ * The caller frees; NULL: no memory.
+ */
 char *boot_cmdline(const struct vm *vm);
 
 /* "1.5 MiB", "300 bytes". */

@@ -1125,12 +1125,19 @@ TEST(a_pty_without_inotify_is_looked_after_by_a_timer)
 
 /* --- unix sockets --- */
 
-static int dial(const char *path)
+static struct sockaddr_un unix_addr(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%.*s", (int)sizeof(a.sun_path) - 1, path);
+	return a;
+}
+
+static int dial(const char *path)
+{
+	struct sockaddr_un a = unix_addr(path);
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
 		close(fd);
 		return -1;
@@ -1233,7 +1240,7 @@ TEST(a_client_that_dies_under_output_is_let_go)
 TEST(a_stale_socket_is_replaced_a_live_one_and_a_file_are_not)
 {
 	struct chardev_config cfg = { .kind = CHARDEV_UNIX };
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_un a;
 	struct chardev *cd, *cd2 = NULL;
 	char path[128], file[128];
 	struct error err;
@@ -1241,7 +1248,7 @@ TEST(a_stale_socket_is_replaced_a_live_one_and_a_file_are_not)
 	int fd;
 
 	path_in_dir(path, sizeof(path), "s3");
-	strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
+	a = unix_addr(path);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	CHECK(bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
 	close(fd);	/* as a crash leaves it */

@@ -3,9 +3,10 @@
  * Kernel files of every format, whole from x86_boot_load(): the input is either the file itself, or
  * bytes to change in a small image that boots, before and after it is compressed.
  *
- *	byte 0		template: 0 none, bzImage, ELF64 with PVH note, ELF64, ELF32, multiboot ELF, multiboot raw, firmware
- *	byte 1		compression (2 bits), 32 bytes of patches go behind it (bit 2), second boot (bit 3), format (bits 4-6),
- *			initrd (bit 7)
+ *	byte 0		template: none, bzImage, ELF64 with PVH note, ELF64, ELF32, multiboot ELF, multiboot raw,
+ *			firmware
+ *	byte 1		bits 0-1 compression, 2: 32 bytes of patches go behind it, 3: boots twice, 4-6 format,
+ *			7: with an initrd
  *	then		the file, or patches of three bytes: offset, offset, value
  *
  * links: x86/boot.c x86/boot-bzimage.c x86/boot-elf.c x86/boot-multiboot.c x86/boot-flat.c boot-image.c memory.c

@@ -41,6 +41,7 @@ report "--json fd:N writes to an open descriptor"
 
 # With job control a background job does not ignore INT and QUIT.
 set -m
+exec 3>&2 2> /dev/null	# the shell tells of every job that ends
 for sig in HUP:129 INT:130 QUIT:131 TERM:143; do
 	rm -f "$T/json"
 	"$LKVM" run -m 64 -c 1 -k "$GUESTS/spin.bin" --json "$T/json" < /dev/null > "$T/out" 2> "$T/err" &
@@ -53,6 +54,7 @@ for sig in HUP:129 INT:130 QUIT:131 TERM:143; do
 	grep -q '"cause":"signal"' "$T/json" || problem "no cause"
 	report "SIG${sig%:*} ends the run with status ${sig#*:}"
 done
+exec 2>&3
 set +m
 
 # What the caller had us ignore stays ignored

@@ -10,6 +10,7 @@ set -m	# so that a background job does not ignore INT
 signals=(TERM INT HUP)
 declare -A want=([TERM]=143 [INT]=130 [HUP]=129)
 bad=0 ran=0 early=0
+exec 3>&2 2> /dev/null	# the shell tells of every job that ends
 for i in $(seq 100); do
 	sig=${signals[$((RANDOM % 3))]}
 	"$LKVM" run -m 64 -c 2 -k "$GUESTS/spin.bin" -d "$T/disk" --rng --serial "1,unix:$T/sock" --port "unix:$T/sock2,name=x" \
@@ -26,6 +27,7 @@ for i in $(seq 100); do
 	kill -0 $pid 2> /dev/null && { bad=$((bad + 1)); problem "run $i: a process is left"; kill -9 $pid; }
 	[ $bad -gt 5 ] && break
 done
+exec 2>&3
 set +m
 echo "# $ran runs were signalled after lkvm spoke, $early before"
 report "100 signals at random moments leave nothing behind"

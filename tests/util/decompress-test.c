@@ -47,7 +47,8 @@ static void make_plain(void)
 }
 
 /* Reads the whole stream in pieces of @piece; the result of the last read that was short or failed. */
-static ssize_t unpack_all(enum compression c, struct source *s, u64 max, size_t piece, u8 *out, size_t room, size_t *ret_len)
+static ssize_t unpack_all(enum compression c, struct source *s, u64 max, size_t piece, u8 *out, size_t room,
+			  size_t *ret_len)
 {
 	struct decompress *d;
 	size_t got = 0;

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Driver and device on two threads, each asleep whenever the other says it need not look: a notification lost to a missing
- * barrier is a test that runs out of time. Each request carries a number out and back.
+ * Driver and device on two threads, each idle whenever the other says it need not look: a notification lost to a missing
+ * barrier is a test that runs out of time. First they sleep and wake each other, and each request carries a number out and
+ * back; then one request at a time goes to and fro as fast as it can, where one side goes idle just as the other acts.
  * links: virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c util/str.c
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "tests/tap.h"
 #include "tests/virtio/ring-driver.h"
 
-enum { SIZE = 8, ROOM = 4, REQUESTS = 60000, PATIENCE = 20 };
+enum { SIZE = 8, ROOM = 4, REQUESTS = 60000, RACES = 200000, PATIENCE = 20 };
 
 static struct drv d;
 static struct virtq q;
@@ -111,12 +114,98 @@ static void drive(void)
 	}
 }
 
-static void run(bool packed, bool event_idx)
+/* --- close races --- */
+
+static _Atomic unsigned int kick_flag, irq_flag;
+
+static bool take(_Atomic unsigned int *flag)
+{
+	return *flag && atomic_exchange(flag, 0);
+}
+
+/* Until @flag is set, it is over, or patience is. */
+static bool spin(_Atomic unsigned int *flag)
+{
+	time_t start = time(NULL);
+	unsigned int n;
+
+	for (n = 1; !take(flag); n++) {
+		if (end)
+			return false;
+		if (n % 1024)
+			continue;
+		sched_yield();
+		if (n % (1 << 20) == 0 && time(NULL) - start > PATIENCE) {
+			gave_up = true;
+			return false;
+		}
+	}
+	return true;
+}
+
+static void *racing_device(void *arg)
+{
+	struct iovec iov[ROOM];
+	struct virtq_chain c = { .iov = iov, .room = ROOM };
+	volatile unsigned int pause;
+	unsigned int n = 0;
+
+	while (spin(&kick_flag)) {
+		do {
+			virtq_disable_notify(&q);
+			while (virtq_pop(&q, &c) == 1) {
+				for (pause = n++ % 64; pause; pause--)
+					;
+				virtq_push(&q, &c, 0);
+				if (virtq_should_interrupt(&q))
+					irq_flag = 1;
+			}
+		} while (virtq_enable_notify(&q));
+	}
+	return NULL;
+}
+
+static void race(bool wait_for_interrupts)
+{
+	unsigned int n, spins;
+	volatile unsigned int pause;
+	u32 len;
+	u16 old;
+
+	for (n = 0; n < RACES && !gave_up; n++) {
+		old = d.added;
+		drv_disable_interrupts(&d);
+		drv_add_simple(&d, 0, 4, 0);
+		if (drv_must_kick(&d, old, 1))
+			kick_flag = 1;
+		for (pause = wait_for_interrupts ? n * 7 % 509 : 0; pause; pause--)
+			;	/* so that it asks for the interrupt about when the device is done */
+		for (spins = 1; drv_used(&d, &len) < 0; spins++) {
+			if (wait_for_interrupts) {
+				if (!drv_enable_interrupts(&d) && !spin(&irq_flag))
+					return;
+			} else if (spins % (1 << 14) == 0) {
+				sched_yield();
+				if (gave_up)
+					return;
+			}
+		}
+		for (pause = n % 64; pause; pause--)
+			;
+	}
+}
+
+/* --- both --- */
+
+static void drive_races_for_kicks(void) { race(false); }
+static void drive_races_for_interrupts(void) { race(true); }
+
+static void run(bool packed, bool event_idx, const char *what, void *(*dev)(void *), void (*drv)(void))
 {
 	struct virtq_config cfg = drv_config(SIZE, packed);
 	pthread_t thread;
 	const char *why;
-	char name[64];
+	bool bad;
 
 	cfg.event_idx = event_idx;
 	cfg.indirect = true;
@@ -125,20 +214,19 @@ static void run(bool packed, bool event_idx)
 	sem_init(&kick, 0, 0);
 	sem_init(&irq, 0, 0);
 	end = gave_up = false;
+	kick_flag = irq_flag = 0;
 	wrong = kicks = irqs = 0;
-	if (virtq_enable(&q, &d.gm, &cfg, &why) < 0 || pthread_create(&thread, NULL, device, NULL))
+	if (virtq_enable(&q, &d.gm, &cfg, &why) < 0 || pthread_create(&thread, NULL, dev, NULL))
 		abort();
-	drive();
+	drv();
 	end = true;
 	sem_post(&kick);
 	pthread_join(thread, NULL);
+	bad = gave_up || wrong || q.broken;
 	tap_count++;
-	if (gave_up || wrong || q.broken)
-		tap_failed++;
-	snprintf(name, sizeof(name), "%s_%s_loses_no_notification", packed ? "packed" : "split",
-		 event_idx ? "with_event_index" : "without_event_index");
-	printf("%sok %d - %s\n", gave_up || wrong || q.broken ? "not " : "", tap_count, name);
-	printf("# %u requests, %u kicks, %u interrupts, %u wrong%s\n", REQUESTS, kicks, irqs, wrong, gave_up ? ", gave up" : "");
+	tap_failed += bad;
+	printf("%sok %d - %s_%s_event_index_%s\n", bad ? "not " : "", tap_count, packed ? "packed" : "split",
+	       event_idx ? "with" : "without", what);
 	virtq_disable(&q);
 	drv_free(&d);
 	sem_destroy(&kick);
@@ -147,9 +235,12 @@ static void run(bool packed, bool event_idx)
 
 int main(void)
 {
-	run(false, false);
-	run(false, true);
-	run(true, false);
-	run(true, true);
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		run(i & 2, i & 1, "loses_no_notification", device, drive);
+		run(i & 2, i & 1, "loses_no_kick_in_a_race", racing_device, drive_races_for_kicks);
+		run(i & 2, i & 1, "loses_no_interrupt_in_a_race", racing_device, drive_races_for_interrupts);
+	}
 	return tap_done();
 }

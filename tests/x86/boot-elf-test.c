@@ -155,6 +155,15 @@ TEST(note_beyond_the_file_is_refused)
 	CHECK_REFUSED(boot(img, ELF_SIZE), -EINVAL, "beyond any file's end");
 }
 
+TEST(missing_initrd_is_refused_by_both_entries)
+{
+	make_pvh();
+	fake.cfg.initrd = "/nonexistent";
+	CHECK_REFUSED(boot(img, ELF_SIZE), -ENOENT, "Unable to open initrd /nonexistent");
+	fake.cfg.kernel_format = KERNEL_ELF;
+	CHECK_REFUSED(boot(img, ELF_SIZE), -ENOENT, "Unable to open initrd /nonexistent");
+}
+
 TEST(pvh_entry_outside_ram_is_refused)
 {
 	make_pvh();
@@ -351,6 +360,7 @@ int main(void)
 	RUN_IN_VM(bad_notes_are_passed_over, 64 * MIB, 0);
 	RUN_IN_VM(empty_note_is_passed_over, 64 * MIB, 0);
 	RUN_IN_VM(note_beyond_the_file_is_refused, 64 * MIB, 0);
+	RUN_IN_VM(missing_initrd_is_refused_by_both_entries, 64 * MIB, 0);
 	RUN_IN_VM(pvh_entry_outside_ram_is_refused, 64 * MIB, 0);
 	RUN_IN_VM(without_note_the_64_bit_entry_is_taken, 64 * MIB, 64 * MIB);
 	RUN_IN_VM(virtual_entry_is_translated, 64 * MIB, 0);

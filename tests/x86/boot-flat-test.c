@@ -69,8 +69,32 @@ TEST(flat_segment_is_fresh_at_a_restart)
 	CHECK_EQ(*ram(0x1ffff), 0);
 }
 
+TEST(flat_segment_must_be_ram)
+{
+	struct guest_range all = fake.mem.ram[0];
+	int r;
+
+	fake_vcpu.started = true;
+	fake.mem.ram[0].size = 0x18000;
+	r = boot("\xf4", 1);
+	fake.mem.ram[0] = all;
+	CHECK_REFUSED(r, -EFAULT, "wants zeroed at 0x10001 is not RAM");
+	fake.mem.ram[0].size = 0x10000;
+	r = boot("\xf4", 1);
+	fake.mem.ram[0] = all;
+	CHECK_REFUSED(r, -EFAULT, "lie outside the guest's RAM");
+}
+
+TEST(flat_code_boots_beside_useless_options)
+{
+	fake.cfg.initrd = "/nonexistent";
+	fake.cfg.params = "quiet";
+	CHECK_BOOTS(boot("\xf4", 1));
+}
+
 static int firmware(size_t len)
 {
+	memset(&fake_entry, 0xee, sizeof(fake_entry));
 	fake.cfg.firmware = file_with(img, len);
 	return x86_boot_load(&fake, &fake_entry, &fake_err);
 }
@@ -165,6 +189,8 @@ int main(void)
 	RUN_IN_VM(larger_file_without_signature_is_refused, 2 * MIB, 0);
 	RUN_IN_VM(forced_flat_takes_any_content, 2 * MIB, 0);
 	RUN_IN_VM(flat_segment_is_fresh_at_a_restart, 2 * MIB, 0);
+	RUN_IN_VM(flat_segment_must_be_ram, 2 * MIB, 0);
+	RUN_IN_VM(flat_code_boots_beside_useless_options, 2 * MIB, 0);
 	RUN_IN_VM(firmware_ends_at_4_gib_and_at_1_mib, 2 * MIB, 0);
 	RUN_IN_VM(small_firmware_ends_at_1_mib_too, 2 * MIB, 0);
 	RUN_IN_VM(firmware_takes_the_place_of_the_kernel, 2 * MIB, 0);
