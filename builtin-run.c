@@ -245,14 +245,15 @@ static int run_vm(struct run *run, const sigset_t *signals, struct error *err)
 	return r;
 }
 
-static void say_end(const struct vm *vm, int status)
+/* After the terminal is itself again. */
+static void say_end(enum vm_exit_cause cause, const char *text, int status)
 {
 	if (!status)
 		log_info(NULL, "# KVM session ended normally.");
-	else if (vm->exit_cause == VM_EXIT_STATUS)
+	else if (cause == VM_EXIT_STATUS)
 		log_info(NULL, "# guest ended with status %d", status);
 	else
-		log_err(NULL, "%s: %s", cause_name(vm->exit_cause), vm->exit_text);
+		log_err(NULL, "%s: %s", cause_name(cause), text);
 }
 
 static void run_free(struct run *run)
@@ -280,6 +281,7 @@ int cmd_run(int argc, char **argv)
 		.signal_fd = -1,
 	};
 	struct error err = { "" };
+	enum vm_exit_cause cause;
 	sigset_t signals;
 	int r, status;
 
@@ -309,14 +311,20 @@ int cmd_run(int argc, char **argv)
 		r = run_vm(&run, &signals, &err);
 	}
 	if (r < 0) {
-		fprintf(stderr, "  Fatal: %s\n", err.msg[0] ? err.msg : strerror(-r));
+		cause = VM_EXIT_HOST_ERROR;
 		status = LKVM_CANNOT_START;
-		emit_exit(&run, VM_EXIT_HOST_ERROR, status, err.msg);
+		if (!err.msg[0])
+			error_set(&err, r, "%s", strerror(-r));
 	} else {
+		cause = run.vm->exit_cause;
 		status = exit_status(run.vm);
-		emit_exit(&run, run.vm->exit_cause, status, run.vm->exit_text);
-		say_end(run.vm, status);
+		error_set(&err, 0, "%s", run.vm->exit_text);
 	}
+	emit_exit(&run, cause, status, err.msg);
 	run_free(&run);
+	if (r < 0)
+		fprintf(stderr, "  Fatal: %s\n", err.msg);
+	else
+		say_end(cause, err.msg, status);
 	return status;
 }

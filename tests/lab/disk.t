@@ -113,7 +113,7 @@ done
 
 start 6.12 1 hang -d sync.img
 wait_for "$W/out" 'hang: now'
-timeout 20 "$lkvm" run -k "$(kernel 6.12)" -m 128 -d sync.img </dev/null >second.out 2>second.err
+timeout 20 "$lkvm" run -k "$(kernel 6.12)" -m 128 -d sync.img --loglevel warning </dev/null >second.out 2>second.err
 is $? 125 "a second writer is refused"
 is "$(wc -l <second.err)" 1 "in one line" || evidence second.err
 has second.err "sync.img" "that names the image"

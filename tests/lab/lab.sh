@@ -13,7 +13,7 @@ lkvm=$(realpath -m "${LKVM:-$here/../../build/lkvm}")
 
 lab_skip() { echo "1..0 # SKIP $*"; exit 0; }
 
-# lab_enter SECONDS "$0": the whole test may take that long on an idle machine of two cores, times three
+# lab_enter SECONDS "$0": the whole test may take that long on an idle machine of two cores; six times that is the end
 lab_enter() {
 	local limit=$1 test=$2 release
 	if [ -z "${LAB-}" ]; then
@@ -25,7 +25,7 @@ lab_enter() {
 		command -v qemu-system-x86_64 >/dev/null || grep -qE '^flags.* (vmx|svm)( |$)' /proc/cpuinfo ||
 			lab_skip "no KVM for full kernels here and no qemu-system-x86_64 to emulate it"
 		export LKVM=$lkvm
-		exec "$here/host" -b -t $((limit * 3)) -- "$(readlink -f "$test")"
+		exec "$here/host" -b -t $((limit * 6)) -- "$(readlink -f "$test")"
 	fi
 	W=$(mktemp -d)
 	trap 'lab_leave' EXIT
