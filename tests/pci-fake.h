@@ -345,7 +345,7 @@ static const struct pci_ids fake_ids = {
 	.revision = 7, .pin = 1,
 };
 
-static void fake_dev_init(struct fake_dev *d, u32 tag)
+UNUSED static void fake_dev_init(struct fake_dev *d, u32 tag)
 {
 	memset(d, 0, sizeof(*d));
 	d->tag = tag;

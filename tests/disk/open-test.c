@@ -416,10 +416,12 @@ TEST(named_engine_is_set_up_at_open_or_refused_with_the_others)
 
 TEST(mounts_are_found_by_device_number)
 {
-	const char *file = in_dir("mountinfo");
-	FILE *f = fopen(file, "w");
+	char file[128];
 	char where[32] = "";
+	FILE *f;
 
+	snprintf(file, sizeof(file), "%s", in_dir("mountinfo"));
+	f = fopen(file, "we");
 	CHECK(f);
 	fputs("22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
 	      "garbage\n"

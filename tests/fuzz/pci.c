@@ -9,7 +9,6 @@
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c device.c state.c event.c
  * links: util/log.c util/io.c util/str.c util/error.c util/cleanup.c
  */
-#define UNUSED __attribute__((unused))
 #include "tests/pci-fake.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);

@@ -13,7 +13,6 @@
  */
 #include <stdarg.h>
 
-#define UNUSED __attribute__((unused))
 #include "tests/pci-fake.h"
 
 #include "vmm/event.h"

@@ -15,7 +15,7 @@
 #include "tests/tap.h"
 #include "tests/virtio/ring-driver.h"
 
-enum { SIZE = 8, ROOM = 4, REQUESTS = 60000, RACES = 200000, PATIENCE = 20 };
+enum { SIZE = 8, ROOM = 4, REQUESTS = 60000, RACES = 30000, PATIENCE = 20 };
 
 static struct drv d;
 static struct virtq q;
