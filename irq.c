@@ -119,9 +119,10 @@ void irq_line_pulse(struct irq_line *line)
 
 int irq_msi_send(struct vm *vm, const struct msi_msg *msg)
 {
+	u64 addr = arch_msi_address(vm, msg->addr);
 	struct kvm_msi msi = {
-		.address_lo = (u32)msg->addr,
-		.address_hi = (u32)(msg->addr >> 32),
+		.address_lo = (u32)addr,
+		.address_hi = (u32)(addr >> 32),
 		.data = msg->data,
 		.devid = msg->devid,
 	};
@@ -136,6 +137,7 @@ static int commit_locked(struct vm *vm)
 	struct irq_state *st = vm->irq;
 	struct kvm_irq_routing *table;
 	struct kvm_irq_routing_entry *e;
+	u64 addr;
 	u32 i;
 	int r;
 
@@ -149,8 +151,9 @@ static int commit_locked(struct vm *vm)
 		e = &table->entries[table->nr++];
 		e->gsi = st->first + i;
 		e->type = KVM_IRQ_ROUTING_MSI;
-		e->u.msi.address_lo = (u32)st->route[i].msg.addr;
-		e->u.msi.address_hi = (u32)(st->route[i].msg.addr >> 32);
+		addr = arch_msi_address(vm, st->route[i].msg.addr);
+		e->u.msi.address_lo = (u32)addr;
+		e->u.msi.address_hi = (u32)(addr >> 32);
 		e->u.msi.data = st->route[i].msg.data;
 		if (st->want_devid) {
 			e->flags = KVM_MSI_VALID_DEVID;

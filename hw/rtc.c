@@ -286,6 +286,7 @@ static void write_byte_locked(struct rtc *rtc, unsigned int at, u8 v)
 	switch (at) {
 	case RTC_A:
 		update_flags_locked(rtc);
+		update_irq_locked(rtc);		/* what became due is pending: the timer is for what comes */
 		rtc->cmos[RTC_A] = v & (u8)~A_UIP;
 		arm_timer_locked(rtc);
 		break;
@@ -311,6 +312,7 @@ static void write_byte_locked(struct rtc *rtc, unsigned int at, u8 v)
 	case RTC_MINUTES_ALARM:
 	case RTC_HOURS_ALARM:
 		update_flags_locked(rtc);
+		update_irq_locked(rtc);
 		rtc->cmos[at] = v;
 		arm_timer_locked(rtc);
 		break;

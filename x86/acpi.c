@@ -7,6 +7,7 @@
  * each, the power button is an interrupt. Linux then leaves the 8259s and the PIT alone, which spares a boot their
  * probing: its timers are the local APIC's, calibrated by kvmclock or, without it, by polling the TSC and PIT.
  * The price: `noapic` on the guest's command line leaves it without wired interrupts; with `acpi=off` too it has the 8259s.
+ * And Linux resets by a jump to the BIOS instead of the reset register, see bios_reset in machine.c.
  *
  * Left out: FACS (no firmware waking vector), HPET, SRAT (one node), the i8042 (nobody types on it, and its reset
  * line needs no driver), overrides of ISA interrupts (all are wired to the I/O APIC pin of their number, edge, high: the default).

@@ -167,16 +167,32 @@ int elf_parse(struct boot_image *img, struct elf_kernel *elf, struct error *err)
 	return 0;
 }
 
-int elf_load(struct x86_boot *b, const struct elf_kernel *elf, struct error *err)
+/* Below 1 MiB lie what we tell the kernel, and the firmware tables; a multiboot kernel is left some room there. */
+static int check_low_segments(const struct x86_boot *b, const struct elf_kernel *elf, bool multiboot, struct error *err)
+{
+	const struct elf_segment *s;
+
+	for (s = elf->seg; s < elf->seg + elf->nr; s++) {
+		if (s->paddr >= 1 * MIB)
+			continue;
+		if (multiboot && s->paddr >= BOOT_LOW_KERNEL_START && s->paddr < BOOT_LOW_KERNEL_END &&
+		    s->memsz <= BOOT_LOW_KERNEL_END - s->paddr)
+			continue;
+		return error_set(err, -ENOEXEC, "kernel '%s': an ELF segment is linked to address 0x%llx, below 1 MiB",
+				 b->kernel.path, (unsigned long long)s->paddr);
+	}
+	return 0;
+}
+
+int elf_load(struct x86_boot *b, const struct elf_kernel *elf, bool multiboot, struct error *err)
 {
 	const struct elf_segment *s;
 	unsigned int i;
 	int r;
 
-	/* Below 1 MiB lie what we tell the kernel, and the firmware tables. */
-	if (elf->lo < 1 * MIB)
-		return error_set(err, -ENOEXEC, "kernel '%s': an ELF segment is linked to address 0x%llx, below 1 MiB",
-				 b->kernel.path, (unsigned long long)elf->lo);
+	r = check_low_segments(b, elf, multiboot, err);
+	if (r < 0)
+		return r;
 	for (i = 0; i < elf->nr; i++) {
 		s = &elf->seg[i];
 		if (!guest_ptr(b->gm, s->paddr, s->memsz))
@@ -347,6 +363,7 @@ static int boot_linux64(struct x86_boot *b, const struct elf_kernel *elf, struct
 
 int x86_boot_elf(struct x86_boot *b, enum kernel_format format, struct error *err)
 {
+	bool multiboot = format == KERNEL_AUTO && multiboot_detect(&b->kernel);
 	struct elf_kernel elf;
 	u32 entry = 0;
 	int r;
@@ -354,19 +371,21 @@ int x86_boot_elf(struct x86_boot *b, enum kernel_format format, struct error *er
 	r = elf_parse(&b->kernel, &elf, err);
 	if (r < 0)
 		return r;
-	r = elf_load(b, &elf, err);
+	r = elf_load(b, &elf, multiboot, err);
 	if (r < 0)
 		return r;
 	if (format != KERNEL_ELF) {
 		r = find_pvh_entry(b, &elf, &entry, err);
 		if (r < 0)
 			return r;
-		if (r)
-			return boot_pvh(b, entry, err);
+		if (r) {
+			r = check_low_segments(b, &elf, false, err);
+			return r < 0 ? r : boot_pvh(b, entry, err);
+		}
 		if (format == KERNEL_PVH)
 			return elf_refuse(&b->kernel, err, "an ELF file without a PVH entry note");
 	}
-	if (format == KERNEL_AUTO && multiboot_detect(&b->kernel))
+	if (multiboot)
 		return x86_boot_multiboot(b, &elf, err);
 	if (!elf.is64)
 		return elf_refuse(&b->kernel, err, "a 32-bit ELF file with neither a PVH entry note nor a multiboot header");

@@ -158,14 +158,14 @@ static int write_info(struct x86_boot *b, const struct boot_area *initrd, gpa_t 
 	if (initrd->end) {
 		flags |= INFO_MODS;
 		put_le32(buf + MBI_MODS_COUNT, 1);
-		put_le32(buf + MBI_MODS_ADDR, BOOT_INFO_ADDR + (mod - buf));
+		put_le32(buf + MBI_MODS_ADDR, BOOT_MULTIBOOT_ADDR + (mod - buf));
 		put_le32(mod, (u32)initrd->start);
 		put_le32(mod + 4, (u32)initrd->end);
 		put_le32(mod + 8, (u32)module_string);
 	}
 	memcpy(name, "lkvm", 5);
-	put_le32(buf + MBI_LOADER_NAME, BOOT_INFO_ADDR + (name - buf));
-	put_le32(buf + MBI_MMAP_ADDR, BOOT_INFO_ADDR + (map - buf));
+	put_le32(buf + MBI_LOADER_NAME, BOOT_MULTIBOOT_ADDR + (name - buf));
+	put_le32(buf + MBI_MMAP_ADDR, BOOT_MULTIBOOT_ADDR + (map - buf));
 	put_le32(buf + MBI_MMAP_LENGTH, b->nr_e820 * MMAP_SIZE);
 	for (i = 0; i < b->nr_e820; i++, map += MMAP_SIZE) {
 		put_le32(map, MMAP_SIZE - 4);	/* of what follows */
@@ -174,7 +174,7 @@ static int write_info(struct x86_boot *b, const struct boot_area *initrd, gpa_t 
 		put_le32(map + 20, b->e820[i].type);
 	}
 	put_le32(buf + MBI_FLAGS, flags);
-	return x86_boot_write(b, BOOT_INFO_ADDR, buf, map - buf, err);
+	return x86_boot_write(b, BOOT_MULTIBOOT_ADDR, buf, map - buf, err);
 }
 
 int x86_boot_multiboot(struct x86_boot *b, const struct elf_kernel *elf, struct error *err)
@@ -223,5 +223,5 @@ int x86_boot_multiboot(struct x86_boot *b, const struct elf_kernel *elf, struct 
 		r = write_info(b, &initrd, string, err);
 	if (r < 0)
 		return r;
-	return x86_boot_enter32(b, entry, MB_BOOT_MAGIC, BOOT_INFO_ADDR, err);
+	return x86_boot_enter32(b, entry, MB_BOOT_MAGIC, BOOT_MULTIBOOT_ADDR, err);
 }

@@ -57,7 +57,7 @@ int x86_boot_initrd(struct x86_boot *b, gpa_t limit, struct boot_area *ret, stru
 
 int x86_boot_module(struct x86_boot *b, struct boot_area *ret, struct error *err)
 {
-	const struct boot_place where = { .floor = b->used.end, .limit = 4 * GIB, .lowest = true };
+	const struct boot_place where = { .floor = MAX(b->used.end, 1 * MIB), .limit = 4 * GIB, .lowest = true };
 
 	return load_initrd(b, &where, ret, err);
 }
@@ -274,7 +274,7 @@ static int load_as(struct x86_boot *b, enum kernel_format format, struct error *
 			return x86_boot_multiboot(b, NULL, err);
 		r = elf_parse(&b->kernel, &e, err);
 		if (!r)
-			r = elf_load(b, &e, err);
+			r = elf_load(b, &e, true, err);
 		return r < 0 ? r : x86_boot_multiboot(b, &e, err);
 	default:
 		return load_auto(b, err);

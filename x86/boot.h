@@ -77,8 +77,8 @@ struct elf_kernel {
 
 /* Judges header and program headers: an ELF file for this machine, to be loaded somewhere. */
 int elf_parse(struct boot_image *img, struct elf_kernel *elf, struct error *err);
-/* Reads the segments and sets b->used. */
-int elf_load(struct x86_boot *b, const struct elf_kernel *elf, struct error *err);
+/* Reads the segments and sets b->used. @multiboot: some of them may lie below 1 MiB. */
+int elf_load(struct x86_boot *b, const struct elf_kernel *elf, bool multiboot, struct error *err);
 /* e_entry as a physical address. */
 u64 elf_physical_entry(const struct elf_kernel *elf);
 /* @format: KERNEL_AUTO takes PVH, multiboot or the 64-bit entry, in this order; KERNEL_PVH or KERNEL_ELF just that. */

@@ -30,7 +30,6 @@ enum {
 	MAX_CPUS = 4096,		/* the ACPI tables of more would not fit */
 	MAX_CPUS_8BIT = 255,		/* id 255 is everybody */
 	CPUS_WITHOUT_EXT_IDS = 256,	/* ids that fit an MSI address as it is */
-	MEM64_BITS_MAX = 46,		/* guests with four-level page tables map no more */
 };
 
 const char arch_name[] = "x86_64";
@@ -48,18 +47,6 @@ const char *const *arch_kernel_search(void)
 	};
 
 	return paths;
-}
-
-void arch_ram_layout(const struct vm_config *cfg, struct ram_layout *ret)
-{
-	ret->range[0].gpa = 0;
-	ret->range[0].size = MIN(cfg->mem_size, RAM_HOLE_START);
-	ret->nr = 1;
-	if (cfg->mem_size > RAM_HOLE_START) {
-		ret->range[1].gpa = RAM_HOLE_END;
-		ret->range[1].size = cfg->mem_size - RAM_HOLE_START;
-		ret->nr = 2;
-	}
 }
 
 /* --- KVM: irqchip, CPUID --- */
@@ -145,20 +132,6 @@ static int init_cpuid(struct vm *vm, struct error *err)
 	return 0;
 }
 
-/*
- * The 64 bit PCI window: what lies above RAM, as far as the CPU's addresses go. It begins at 1 TiB where there is room
- * for that, beyond the addresses that AMD's IOMMUs keep for themselves.
- */
-static struct pci_window mem64_window(u64 ram_end, unsigned int phys_bits)
-{
-	u64 top = BIT_ULL(MIN(phys_bits, (unsigned int)MEM64_BITS_MAX));
-	u64 base = align_up(MAX(ram_end, RAM_HOLE_END), GIB);
-
-	if (base < TIB && top > TIB)
-		base = TIB;
-	return base < top ? (struct pci_window){ base, top - base } : (struct pci_window){ 0, 0 };
-}
-
 static int check_addresses(struct vm *vm, struct error *err)
 {
 	struct arch_vm *arch = vm->arch;
@@ -170,7 +143,7 @@ static int check_addresses(struct vm *vm, struct error *err)
 	if (arch->phys_bits < 64 && (end < vm->cfg.mem_size || end > BIT_ULL(arch->phys_bits)))
 		return error_set(err, -EINVAL, "--mem %lluM: the guest CPU's addresses have %u bits, which is less",
 				 (unsigned long long)(vm->cfg.mem_size / MIB), arch->phys_bits);
-	arch->mem64 = mem64_window(end, arch->phys_bits);
+	arch->mem64 = x86_mem64_window(end, arch->phys_bits);
 	return 0;
 }
 
@@ -223,44 +196,6 @@ void arch_vm_free(struct vm *vm)
 unsigned int arch_max_vcpus(const struct vm *vm)
 {
 	return vm_check_cap(vm, KVM_CAP_X2APIC_API) ? MAX_CPUS : MAX_CPUS_8BIT;
-}
-
-/* --- interrupts --- */
-
-unsigned int arch_irq_routes(struct vm *vm, struct kvm_irq_routing_entry *entries, unsigned int room)
-{
-	struct kvm_irq_routing_entry *e;
-	unsigned int n = 0, gsi;
-
-	/* ISA interrupts reach both the 8259s and the I/O APIC, as on a PC. */
-	for (gsi = 0; gsi < 16 && n < room; gsi++) {
-		e = &entries[n++];
-		e->gsi = gsi;
-		e->type = KVM_IRQ_ROUTING_IRQCHIP;
-		e->u.irqchip.irqchip = gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
-		e->u.irqchip.pin = gsi % 8;
-	}
-	for (gsi = 0; gsi < IOAPIC_PINS && n < room; gsi++) {
-		e = &entries[n++];
-		e->gsi = gsi;
-		e->type = KVM_IRQ_ROUTING_IRQCHIP;
-		e->u.irqchip.irqchip = KVM_IRQCHIP_IOAPIC;
-		e->u.irqchip.pin = gsi;
-	}
-	return n;
-}
-
-u32 arch_irq_first_msi_gsi(const struct vm *vm)
-{
-	return IOAPIC_PINS;
-}
-
-u64 arch_msi_address(const struct vm *vm, u64 addr)
-{
-	/* Bits 11:5 are bits 14:8 of the id; KVM takes bits 31:8 of it in the upper half. [kvm/x86/cpuid; kvm/api 4.71] */
-	if (!vm->arch->msi_ext_dest_id || addr >> 32)
-		return addr;
-	return (addr & ~0xfe0ULL) | (addr >> 5 & 0x7f) << 40;
 }
 
 /* --- devices --- */
@@ -356,32 +291,16 @@ int arch_machine_create(struct vm *vm, struct error *err)
 
 /* --- boot --- */
 
-unsigned int x86_e820(const struct vm *vm, struct e820_entry *ret, unsigned int room)
-{
-	const u64 size = vm->cfg.mem_size, low = MIN(size, RAM_HOLE_START);
-	const struct e820_entry all[] = {
-		{ 0, EBDA_BASE, E820_RAM },
-		{ EBDA_BASE, 0xa0000 - EBDA_BASE, E820_RESERVED },
-		{ ACPI_BASE, ACPI_SIZE, E820_RESERVED },
-		{ HIGH_RAM_BASE, low - HIGH_RAM_BASE, E820_RAM },
-		{ PCI_ECAM_BASE, PCI_ECAM_BUSES * MIB, E820_RESERVED },
-		{ KVM_IDENTITY_MAP_BASE, 4 * GIB - KVM_IDENTITY_MAP_BASE, E820_RESERVED },
-		{ RAM_HOLE_END, size - low, E820_RAM },
-	};
-	unsigned int i, n = 0;
+/*
+ * An OS may reset the machine by a jump to F000:FFF0, as Linux does when ACPI is hardware-reduced and there is no EFI: it
+ * does not use the reset register then. cli; mov dx, POWER_PORT + POWER_RESET; mov al, POWER_RESET_VALUE; out dx, al; 1: hlt; jmp 1b
+ */
+static const u8 bios_reset[] = {
+	0xfa, 0xba, (POWER_PORT + POWER_RESET) & 0xff, (POWER_PORT + POWER_RESET) >> 8, 0xb0, POWER_RESET_VALUE, 0xee,
+	0xf4, 0xeb, 0xfd,
+};
 
-	for (i = 0; i < ARRAY_SIZE(all) && n < room; i++)
-		if (all[i].size)
-			ret[n++] = all[i];
-	return n;
-}
-
-u64 x86_rsdp_gpa(const struct vm *vm)
-{
-	return vm->cfg.firmware ? 0 : ACPI_BASE;
-}
-
-/* What firmware leaves below 1 MiB: the tables, and where the EBDA is. */
+/* What firmware leaves below 1 MiB: the tables, a way to reset, and where the EBDA is. */
 static int write_tables(struct vm *vm, struct error *err)
 {
 	const struct acpi_machine m = {
@@ -397,6 +316,8 @@ static int write_tables(struct vm *vm, struct error *err)
 		r = -ENOSPC;
 	if (!r)
 		r = guest_write(&vm->mem, ACPI_BASE, tables.s, tables.len);
+	if (!r)
+		r = guest_write(&vm->mem, BIOS_RESET_ADDR, bios_reset, sizeof(bios_reset));
 	if (!r)
 		r = guest_write(&vm->mem, BDA_EBDA_SEGMENT, ebda_segment, sizeof(ebda_segment));
 	if (!r)

@@ -19,9 +19,11 @@
  * The first MiB; what a loader puts there is its own business until the guest runs:
  *   0x00400  BIOS data area: EBDA segment
  *   0x01000  GDT                   0x02000  page tables, 6 pages
- *   0x08000  zero page             0x09000  PVH start info, multiboot info (28 KiB)
+ *   0x08000  zero page             0x09000  PVH start info (28 KiB)
  *   0x10000  flat image, 64 KiB    0x20000  command line, 64 KiB
- *   0x9fc00  EBDA, 1 KiB           0xe0000  RSDP and all ACPI tables, 128 KiB
+ *   0x30000  multiboot info (28 KiB); a multiboot kernel may itself lie in 0x02000 .. 0x1ffff
+ *   0x9fc00  EBDA, 1 KiB           0xe0000  RSDP and all ACPI tables, 128 KiB less 16 bytes:
+ *   0xffff0  the code that a jump to the BIOS reaches
  */
 #ifndef X86_X86_H
 #define X86_X86_H
@@ -71,10 +73,15 @@ struct vm;
 #define BOOT_INFO_SIZE		0x7000ULL
 #define BOOT_FLAT_ADDR		0x10000ULL
 #define BOOT_CMDLINE_ADDR	0x20000ULL
+#define BOOT_MULTIBOOT_ADDR	0x30000ULL
+#define BOOT_LOW_KERNEL_START	0x2000ULL	/* no multiboot kernel needs our page tables and what follows them */
+#define BOOT_LOW_KERNEL_END	0x20000ULL
 #define EBDA_BASE		0x9fc00ULL
 #define EBDA_SIZE		0x400ULL
 #define ACPI_BASE		0xe0000ULL	/* the RSDP is first: x86_rsdp_gpa() */
-#define ACPI_SIZE		0x20000ULL
+#define ACPI_SIZE		0x1fff0ULL
+#define BIOS_BASE		0xe0000ULL	/* reserved up to 1 MiB */
+#define BIOS_RESET_ADDR		0xffff0ULL
 #define HIGH_RAM_BASE		0x100000ULL
 
 /* --- how vCPU 0 starts; the others wait for a startup IPI --- */
@@ -105,7 +112,7 @@ enum { BOOT_CS = 0x10, BOOT_DS = 0x18 };
 /* boot.c: loads what vm->cfg names into RAM. ACPI tables are there already. Main thread, no vCPU running. */
 int x86_boot_load(struct vm *vm, struct boot_entry *ret, struct error *err);
 
-/* --- machine.c --- */
+/* --- map.c --- */
 
 enum e820_type {
 	E820_RAM = 1,
@@ -123,6 +130,11 @@ struct e820_entry {
 unsigned int x86_e820(const struct vm *vm, struct e820_entry *ret, unsigned int room);
 /* Where the RSDP is, for the zero page and PVH; 0: this machine has no ACPI tables of ours (firmware makes its own). */
 u64 x86_rsdp_gpa(const struct vm *vm);
+/*
+ * The 64 bit PCI window: what lies above RAM, as far as the CPU's addresses go. It begins at 1 TiB where there is room
+ * for that, beyond the addresses that AMD's IOMMUs keep for themselves. Size 0: there is no room.
+ */
+struct pci_window x86_mem64_window(u64 ram_end, unsigned int phys_bits);
 
 /* --- machine.c and vcpu.c --- */
 

@@ -360,6 +360,25 @@ TEST(enabling_what_is_flagged_interrupts_at_once)
 	teardown();
 }
 
+/* The timer's thread is late, and the guest writes what it rearms the timer for. */
+TEST(register_writes_lose_no_interrupt_that_is_due)
+{
+	static const u8 at[] = { A, SEC_AL, MIN_AL, HOUR_AL };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		setup();
+		put(A, 0x26);
+		get(C);
+		put(B, H24 | PIE);
+		now += S;
+		put(at[i], 0x26);
+		CHECK(wire[GSI].level);
+		CHECK_EQ(get(C) & (IRQF | PF), IRQF | PF);
+		teardown();
+	}
+}
+
 TEST(periodic_rates_are_those_of_the_table)	/* [MC146818A, Periodic Interrupt Rate] */
 {
 	static const struct { u8 rs; unsigned int hz; } t[] = {
@@ -689,6 +708,7 @@ int main(void)
 	RUN(flags_show_without_any_timer);
 	RUN(update_ended_interrupts_once_until_it_is_read);
 	RUN(enabling_what_is_flagged_interrupts_at_once);
+	RUN(register_writes_lose_no_interrupt_that_is_due);
 	RUN(periodic_rates_are_those_of_the_table);
 	RUN(alarm_interrupts_at_its_time);
 	RUN(alarm_sleeps_in_steps_and_follows_a_clock_that_is_set);

@@ -4,6 +4,8 @@
 set -u
 cd "$(dirname "$0")/../.."
 . tests/payload/lib.sh
+# A job that is signalled before it has become lkvm is a copy of this shell, trap included: the folder is removed below instead.
+trap - EXIT
 
 truncate -s 1M "$T/disk"
 set -m	# so that a background job does not ignore INT
@@ -34,4 +36,5 @@ report "100 signals at random moments leave nothing behind"
 
 lkvm_run -k "$GUESTS/tiny.bin" -d "$T/disk"; want_status 0
 report "and the disk is not locked"
+rm -rf "$T"
 finish

@@ -11,7 +11,7 @@ static u8 img[ELF_SIZE];
 
 static u32 mbi(unsigned int off)
 {
-	return get_le32(ram(0x9000) + off);
+	return get_le32(ram(0x30000) + off);
 }
 
 static void make_mb(u32 flags)
@@ -28,7 +28,7 @@ TEST(elf32_enters_at_its_entry)
 	CHECK_EQ(fake_entry.mode, BOOT_PROT32);
 	CHECK_EQ(fake_entry.rip, 0x200010);
 	CHECK_EQ(fake_entry.rax, 0x2badb002);	/* [3.2] */
-	CHECK_EQ(fake_entry.rbx, 0x9000);
+	CHECK_EQ(fake_entry.rbx, 0x30000);
 	CHECK_EQ(get_le64(ram(fake_entry.gdt_gpa + 0x10)), 0x00cf9b000000ffff);
 	CHECK_EQ(get_le64(ram(fake_entry.gdt_gpa + 0x18)), 0x00cf93000000ffff);
 }
@@ -232,6 +232,40 @@ TEST(kernel_above_4_gib_is_refused)
 	CHECK_REFUSED(boot(img, ELF_SIZE), -ENOEXEC, "must lie below 4 GiB");
 }
 
+/* As kvm-unit-tests' realmode has it. */
+static int low_segment(u32 addr, u32 memsz)
+{
+	make_mb(0);
+	put_le32(img + 24, addr + 0x10);
+	put_le32(img + 52 + 8, addr);
+	put_le32(img + 52 + 12, addr);
+	put_le32(img + 52 + 20, memsz);
+	return boot(img, ELF_SIZE);
+}
+
+TEST(kernel_below_1_mib_boots)
+{
+	fake.cfg.initrd = file_with("A=1\n", 4);
+	CHECK_BOOTS(low_segment(0x8000, 0x18000));
+	CHECK_EQ(fake_entry.rip, 0x8010);
+	CHECK(!memcmp(ram(0x8000), img + ELF_DATA, ELF_SIZE - ELF_DATA));
+	CHECK_EQ(get_le32(ram(mbi(24))), 1 * MIB);	/* what follows the kernel is ours, or no RAM */
+	fake.cfg.initrd = NULL;
+	CHECK_BOOTS(low_segment(0x2000, 0x1e000));
+}
+
+TEST(kernel_over_what_we_tell_it_is_refused)
+{
+	CHECK_REFUSED(low_segment(0x1000, 0x4000), -ENOEXEC, "linked to address 0x1000, below 1 MiB");
+	CHECK_REFUSED(low_segment(0x8000, 0x18001), -ENOEXEC, "below 1 MiB");
+	CHECK_REFUSED(low_segment(0x20000, 0x4000), -ENOEXEC, "below 1 MiB");
+	CHECK_REFUSED(low_segment(0xff000, 0x4000), -ENOEXEC, "below 1 MiB");
+	make_elf64(img, pvh_note, sizeof(pvh_note));	/* the PVH entry goes before, and its info lies there */
+	put_multiboot(img + 0x1000, 0);
+	put_le64(img + 64 + 24, 0x8000);
+	CHECK_REFUSED(boot(img, ELF_SIZE), -ENOEXEC, "linked to address 0x8000, below 1 MiB");
+}
+
 TEST(forced_multiboot_needs_a_header)
 {
 	make_elf32(img);
@@ -260,6 +294,8 @@ int main(void)
 	RUN_IN_VM(required_features_we_lack_are_refused, 64 * MIB, 0);
 	RUN_IN_VM(header_is_searched_in_8192_bytes, 64 * MIB, 0);
 	RUN_IN_VM(kernel_above_4_gib_is_refused, 64 * MIB, 64 * MIB);
+	RUN_IN_VM(kernel_below_1_mib_boots, 64 * MIB, 0);
+	RUN_IN_VM(kernel_over_what_we_tell_it_is_refused, 64 * MIB, 0);
 	RUN_IN_VM(forced_multiboot_needs_a_header, 64 * MIB, 0);
 	return tap_done();
 }
