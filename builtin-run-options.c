@@ -50,18 +50,23 @@ static int opt_mem(void *ctx, const struct option_def *opt, const char *value, s
 }
 
 /* A copy that may be cut in place; the config points into it for the rest of the run. */
-static char *keep_spec(struct run *run, const char *value)
+static int keep_spec(struct run *run, const struct option_def *opt, const char *value, char **ret, struct error *err)
 {
-	if (run->nr_specs == ARRAY_SIZE(run->spec))
-		return NULL;
-	run->spec[run->nr_specs] = strdup(value);
-	return run->spec[run->nr_specs] ? run->spec[run->nr_specs++] : NULL;
+	if (run->nr_specs == ARRAY_SIZE(run->spec))	/* --no-disk and --no-port give none back */
+		return error_set(err, -E2BIG, "--%s '%s': more than %zu --disk and --port options", opt->name, value,
+				 ARRAY_SIZE(run->spec));
+	*ret = strdup(value);
+	if (!*ret)
+		return error_set(err, -ENOMEM, "--%s: out of memory", opt->name);
+	run->spec[run->nr_specs++] = *ret;
+	return 0;
 }
 
 static int opt_disk(void *ctx, const struct option_def *opt, const char *value, struct error *err)
 {
 	struct run *run = ctx;
 	char *spec;
+	int r;
 
 	if (!value) {
 		run->cfg.nr_disks = 0;
@@ -69,9 +74,9 @@ static int opt_disk(void *ctx, const struct option_def *opt, const char *value, 
 	}
 	if (run->cfg.nr_disks == CONFIG_MAX_DISKS)
 		return error_set(err, -E2BIG, "--disk '%s': at most %u disks", value, CONFIG_MAX_DISKS);
-	spec = keep_spec(run, value);
-	if (!spec)
-		return -ENOMEM;
+	r = keep_spec(run, opt, value, &spec, err);
+	if (r < 0)
+		return r;
 	return disk_parse(spec, &run->cfg.disk[run->cfg.nr_disks++], err);
 }
 
@@ -130,6 +135,7 @@ static int opt_port(void *ctx, const struct option_def *opt, const char *value, 
 	struct run *run = ctx;
 	struct chardev_config *port;
 	char *spec, *name;
+	int r;
 
 	if (!value) {
 		run->cfg.nr_ports = 0;
@@ -139,9 +145,9 @@ static int opt_port(void *ctx, const struct option_def *opt, const char *value, 
 		run->cfg.nr_ports = 1;	/* port 0 is the console */
 	if (run->cfg.nr_ports == CONFIG_MAX_PORTS)
 		return error_set(err, -E2BIG, "--port '%s': at most %u ports", value, CONFIG_MAX_PORTS - 1);
-	spec = keep_spec(run, value);
-	if (!spec)
-		return -ENOMEM;
+	r = keep_spec(run, opt, value, &spec, err);
+	if (r < 0)
+		return r;
 	name = strstr(spec, ",name=");
 	if (name)
 		*name = '\0';

@@ -68,6 +68,7 @@ refused "unknown value of --kernel-format" "--kernel-format 'zip'" -k "$K" --ker
 refused "bad --timeout" "--timeout '1h'" -k "$K" --timeout 1h
 refused "zero --timeout" "--timeout '0'" -k "$K" --timeout 0
 refused "bad --serial" "--serial '9,stdio'" -k "$K" --serial 9,stdio
+refused "more --disk options than there is room for" "more than" -k "$K" $(for i in $(seq 50); do echo --disk x --no-disk; done)
 refused "bad --port" "--port 'smoke'" -k "$K" --port smoke
 refused "unknown CPU" "--cpu" -k "$K" --cpu 486
 refused "unknown CPU feature" "nosuchfeature" -k "$K" --cpu host,-nosuchfeature
