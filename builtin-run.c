@@ -21,6 +21,7 @@
 #include "util/log.h"
 #include "util/options.h"
 #include "util/str.h"
+#include "vmm/hw.h"
 
 /* --- events --- */
 
@@ -116,6 +117,12 @@ static int open_json(struct run *run, struct error *err)
 
 /* --- signals and keys --- */
 
+static void press_power_button(struct run *run)
+{
+	if (power_button_press(run->vm) < 0)
+		log_warn(NULL, "this machine has no power button");
+}
+
 static void signalled(struct event_source *src, u32 events)
 {
 	struct run *run = container_of(src, struct run, signals);
@@ -128,6 +135,10 @@ static void signalled(struct event_source *src, u32 events)
 			chardev_tty_resized(run->vm->console);
 		else if (run->vm->console)
 			chardev_tty_continued(run->vm->console);
+		return;
+	}
+	if (si.ssi_signo == SIGPWR) {
+		press_power_button(run);
 		return;
 	}
 	vm_request_exit(run->vm, VM_EXIT_SIGNAL, (int)si.ssi_signo, "signal %u", si.ssi_signo);
@@ -146,6 +157,7 @@ static int block_signals(sigset_t *set)
 	sigemptyset(set);
 	sigaddset(set, SIGWINCH);
 	sigaddset(set, SIGCONT);
+	sigaddset(set, SIGPWR);
 	signal(SIGTTOU, SIG_IGN);	/* in the background the guest goes on; its output may come out at any time */
 	signal(SIGTTIN, SIG_IGN);
 	for (i = 0; i < ARRAY_SIZE(ends); i++)
@@ -196,6 +208,8 @@ static void escape_key(void *arg, char key)
 
 	if (key == 'x' || key == 'X')
 		vm_request_exit(run->vm, VM_EXIT_QUIT, 0, "Ctrl-A x");
+	if (key == 'p' || key == 'P')
+		press_power_button(run);
 }
 
 /* --- the run --- */

@@ -52,6 +52,7 @@ struct chardev_stdio {
 static const char key_help[] =
 	"\r\n"
 	"  Ctrl-A x       end the guest\r\n"
+	"  Ctrl-A p       press the power button\r\n"
 	"  Ctrl-A b       send BREAK (with SysRq: the next key is its command)\r\n"
 	"  Ctrl-A h       this help\r\n"
 	"  Ctrl-A Ctrl-A  send Ctrl-A\r\n";

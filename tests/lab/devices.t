@@ -5,7 +5,7 @@
 # of the virtio console.
 
 . "$(dirname "$0")/lab.sh"
-lab_enter 90 "$0"
+lab_enter 110 "$0"
 
 head -c 1048576 /dev/urandom >pci.img
 before=$(sum <pci.img)
@@ -24,6 +24,15 @@ for release in 6.1 6.12; do
 	head -c 1048576 /dev/urandom >pci.img
 	before=$(sum <pci.img)
 done
+
+# --- the power button, pressed by SIGPWR, is an input event: type 1 (key), code 0x74 (power), value 1
+
+start 6.12 1 button
+wait_for out 'button: ready=event' 60
+kill -PWR $pid
+finish 60
+is $status 0 "power button: ends well" || evidence out err
+has out 'button: event=0001 0074 0001 0000' "power button: the guest's driver hears it"
 
 # --- console ports: a socket that talks, a file that listens
 
