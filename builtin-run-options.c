@@ -108,12 +108,16 @@ static int opt_serial(void *ctx, const struct option_def *opt, const char *value
 	static const char want[] = "N,BACKEND: N from 0 to 3; stdio, pty, null, file:PATH or unix:PATH";
 	struct run *run = ctx;
 
-	if (!value)
+	if (!value) {
+		memset(run->cfg.serial, 0, sizeof(run->cfg.serial));
+		run->serial0_given = false;
 		return 0;
+	}
 	if (value[0] < '0' || value[0] > '3' || value[1] != ',')
 		return option_bad(err, opt, value, want);
 	if (chardev_parse(value + 2, &run->cfg.serial[value[0] - '0']) < 0)
 		return option_bad(err, opt, value, want);
+	run->serial0_given |= value[0] == '0';
 	return 0;
 }
 
@@ -415,6 +419,8 @@ static int complete_config(struct run *run, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	if (!cfg->dev)
+		cfg->dev = "/dev/kvm";
 	if (!run->cpus_given)
 		cfg->cpus = host_cpus();
 	if (!run->mem_given)
@@ -428,7 +434,7 @@ static int complete_config(struct run *run, struct error *err)
 	if (!uses_stdio(cfg)) {	/* unless the user put something else there */
 		struct chardev_config *c = cfg->console == CONSOLE_SERIAL ? &cfg->serial[0] : &cfg->port[0];
 
-		if (c->kind == CHARDEV_NONE && !c->path)
+		if (c->kind == CHARDEV_NONE && !(cfg->console == CONSOLE_SERIAL && run->serial0_given))
 			c->kind = CHARDEV_STDIO;
 	}
 	return vm_config_check(cfg, err);

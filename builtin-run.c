@@ -27,10 +27,13 @@
 
 static void json_line(struct run *run, struct strbuf *b)
 {
+	int r;
+
 	strbuf_add(b, "\n", 1);
 	pthread_mutex_lock(&run->json_lock);
-	if (!b->failed && run->json_fd >= 0 && io_write_full(run->json_fd, b->s, b->len) < 0) {
-		log_warn(NULL, "--json '%s': %s; no more is written", run->json, strerror(errno));
+	r = !b->failed && run->json_fd >= 0 ? io_write_patient(run->json_fd, b->s, b->len) : 0;
+	if (r < 0) {
+		log_warn(NULL, "--json '%s': %s; no more is written", run->json, strerror(-r));
 		close(run->json_fd);
 		run->json_fd = -1;
 	}
@@ -106,10 +109,10 @@ static int open_json(struct run *run, struct error *err)
 	if (!run->json)
 		return 0;
 	if (!strncmp(run->json, "fd:", 3)) {
-		if (str_to_u64(run->json + 3, INT_MAX, &fd) < 0 || fcntl((int)fd, F_GETFD) < 0)
+		if (str_to_u64(run->json + 3, INT_MAX, &fd) < 0)
 			return error_set(err, -EBADF, "--json '%s': no such open file descriptor", run->json);
-		run->json_fd = (int)fd;
-		return 0;
+		run->json_fd = fcntl((int)fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);	/* it may be one of the console's */
+		return run->json_fd < 0 ? error_set(err, -EBADF, "--json '%s': no such open file descriptor", run->json) : 0;
 	}
 	run->json_fd = open(run->json, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
 	return run->json_fd < 0 ? error_set_errno(err, -errno, "--json '%s'", run->json) : 0;
@@ -131,10 +134,10 @@ static void signalled(struct event_source *src, u32 events)
 	if (read(src->fd, &si, sizeof(si)) != sizeof(si))
 		return;
 	if (si.ssi_signo == SIGWINCH || si.ssi_signo == SIGCONT) {
-		if (run->vm->console && si.ssi_signo == SIGWINCH)
-			chardev_tty_resized(run->vm->console);
-		else if (run->vm->console)
-			chardev_tty_continued(run->vm->console);
+		if (si.ssi_signo == SIGWINCH)
+			chardev_tty_resized(run->stdio);
+		else
+			chardev_tty_continued(run->stdio);
 		return;
 	}
 	if (si.ssi_signo == SIGPWR) {
@@ -212,6 +215,20 @@ static void escape_key(void *arg, char key)
 		press_power_button(run);
 }
 
+/* Whoever has standard input and output, which need not be the console; NULL: nobody. */
+static struct chardev *find_stdio(const struct vm *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < CONFIG_SERIAL_PORTS; i++)
+		if (vm->cfg.serial[i].kind == CHARDEV_STDIO)
+			return vm->chardev[i];
+	for (i = 0; i < vm->cfg.nr_ports; i++)
+		if (vm->cfg.port[i].kind == CHARDEV_STDIO)
+			return vm->chardev[CONFIG_SERIAL_PORTS + i];
+	return NULL;
+}
+
 /* --- the run --- */
 
 static int exit_status(const struct vm *vm)
@@ -248,10 +265,11 @@ static int run_vm(struct run *run, const sigset_t *signals, struct error *err)
 		run->vm->on_event = on_event;
 		run->vm->on_event_arg = run;
 	}
-	if (run->vm->console) {
-		chardev_set_escape(run->vm->console, escape_key, run);
+	run->stdio = find_stdio(run->vm);
+	if (run->stdio) {
+		chardev_set_escape(run->stdio, escape_key, run);
 		if (isatty(STDIN_FILENO))
-			restore_tty_when_fatal(run->vm->console);
+			restore_tty_when_fatal(run->stdio);
 	}
 	r = watch_signals(run, signals, err);
 	if (!r)
@@ -286,7 +304,6 @@ int cmd_run(int argc, char **argv)
 {
 	struct run run = {
 		.cfg = {
-			.dev = "/dev/kvm",
 			.pvpanic = true,
 			.panic_silence_ns = RUN_DEFAULT_PANIC_SILENCE_S * 1000000000ULL,
 			.start_ns = time_now_ns(),
@@ -312,6 +329,7 @@ int cmd_run(int argc, char **argv)
 			fprintf(stderr, "  see 'lkvm help run'\n");
 		else
 			run_usage();
+		run_free_options(&run);
 		return LKVM_USAGE;
 	}
 	if (!r)

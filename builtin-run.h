@@ -21,7 +21,10 @@ struct run {
 	unsigned int nr_specs;
 	bool cpus_given, mem_given;
 
+	bool serial0_given;		/* even if it is null */
+
 	struct vm *vm;
+	struct chardev *stdio;		/* borrowed from vm; NULL: none */
 	int json_fd;			/* -1: none */
 	pthread_mutex_t json_lock;
 	struct event_source signals;

@@ -69,7 +69,7 @@ static void console_tap(void *arg, const u8 *buf, size_t len)
 	first = !w->spoke;
 	w->spoke = true;
 	if (w->log_fd >= 0) {
-		r = io_write_full(w->log_fd, buf, len);
+		r = io_write_patient(w->log_fd, buf, len);
 		if (r < 0) {
 			log_warn("console", "--console-log '%s': %s; no more is kept", w->vm->cfg.console_log, strerror(-r));
 			close(w->log_fd);
@@ -103,7 +103,8 @@ static int watch_create(struct vm *vm, struct error *err)
 	w->log_fd = -1;
 	vm->watch = w;
 	if (vm->cfg.console_log) {
-		w->log_fd = open(vm->cfg.console_log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+		/* O_NONBLOCK: a FIFO that nobody reads is an error, not a wait that no signal ends */
+		w->log_fd = open(vm->cfg.console_log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
 		if (w->log_fd < 0)
 			return error_set_errno(err, -errno, "--console-log '%s'", vm->cfg.console_log);
 	}
@@ -113,6 +114,7 @@ static int watch_create(struct vm *vm, struct error *err)
 int console_open(struct vm *vm, struct error *err)
 {
 	const struct vm_config *cfg = &vm->cfg;
+	const unsigned int console = cfg->console == CONSOLE_SERIAL ? 0 : CONFIG_SERIAL_PORTS;
 	unsigned int i;
 	int r;
 
@@ -124,7 +126,7 @@ int console_open(struct vm *vm, struct error *err)
 		struct chardev_config c = serial ? cfg->serial[i] : cfg->port[i - CONFIG_SERIAL_PORTS];
 		char name[16];
 
-		if (c.kind == CHARDEV_NONE)
+		if (c.kind == CHARDEV_NONE && i != console)	/* a console nobody reads is still watched */
 			continue;
 		snprintf(name, sizeof(name), serial ? "serial%u" : "port%u", serial ? i : i - CONFIG_SERIAL_PORTS);
 		if (!c.name)
@@ -133,7 +135,7 @@ int console_open(struct vm *vm, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	vm->console = vm->chardev[cfg->console == CONSOLE_SERIAL ? 0 : CONFIG_SERIAL_PORTS];
+	vm->console = vm->chardev[console];
 	if (vm->console)
 		chardev_set_tap(vm->console, console_tap, vm->watch);
 	return 0;

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "util/str.h"
+#include "util/thread.h"
 
 enum { EVENT_BATCH = 16 };
 
@@ -271,7 +272,7 @@ int event_loop_start_thread(struct event_loop *loop)
 	sigset_t all, old;
 	int r;
 
-	sigfillset(&all);
+	thread_signals(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_mutex_lock(&loop->lock);
 	r = pthread_create(&loop->thread, NULL, loop_thread, loop);

@@ -50,6 +50,7 @@ int main(int argc, char **argv)
 
 	open_std_fds();
 	signal(SIGPIPE, SIG_IGN);	/* a reader that went away is an error of its write, not of the VM */
+	signal(SIGXFSZ, SIG_IGN);	/* so is a file at its limit (ulimit -f) */
 	if (!strcmp(name, "--version") || !strcmp(name, "-v"))
 		name = "version";
 	if (!strcmp(name, "--help") || !strcmp(name, "-h"))

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "util/log.h"
+#include "util/thread.h"
 #include "vmm/arch.h"
 #include "vmm/vm.h"
 
@@ -111,14 +112,20 @@ void vcpus_free(struct vm *vm)
 	vm->vcpu = NULL;
 }
 
-/* The instruction that exited is finished at the next entry: enter, and leave at once. */
+static void handle_exit(struct vcpu *vcpu);
+
+/*
+ * The instruction that exited is finished at the next entry: enter, and leave at once. One that needs more exits on
+ * the way (a wide access, a string) has each of them served here.
+ */
 static void complete_io(struct vcpu *vcpu)
 {
-	if (!vcpu->pending_io)
-		return;
-	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	if (ioctl(vcpu->fd, KVM_RUN, 0) < 0)
+	while (vcpu->pending_io) {
 		vcpu->pending_io = false;
+		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0)
+			handle_exit(vcpu);
+	}
 }
 
 /* Called when somebody wants the vCPU. False: the thread is to end. */
@@ -128,8 +135,6 @@ static bool park(struct vcpu *vcpu)
 	bool go_on;
 
 	complete_io(vcpu);
-	if (vcpu->pending_io)
-		return true;	/* it exited once more on the way: serve that first */
 	pthread_mutex_lock(&vm->pause_lock);
 	vm->vcpus_parked++;
 	pthread_cond_broadcast(&vm->pause_cond);
@@ -141,8 +146,7 @@ static bool park(struct vcpu *vcpu)
 	return go_on;
 }
 
-static void report_crash(struct vcpu *vcpu, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void report_crash(struct vcpu *vcpu, const char *fmt, ...)
+void vcpu_crashed(struct vcpu *vcpu, const char *fmt, ...)
 {
 	struct strbuf dump = { 0 };
 	char why[120], who[16];
@@ -170,7 +174,7 @@ static void internal_error(struct vcpu *vcpu)
 	};
 	u32 sub = vcpu->run->internal.suberror;
 
-	report_crash(vcpu, "KVM internal error %u (%s)", sub,
+	vcpu_crashed(vcpu, "KVM internal error %u (%s)", sub,
 		     sub < ARRAY_SIZE(suberror) && suberror[sub] ? suberror[sub] : "unknown");
 }
 
@@ -187,7 +191,7 @@ static void system_event(struct vcpu *vcpu)
 		vm_guest_panicked(vcpu->vm, "crash event");
 		break;
 	default:
-		report_crash(vcpu, "unknown system event %u", vcpu->run->system_event.type);
+		vcpu_crashed(vcpu, "unknown system event %u", vcpu->run->system_event.type);
 	}
 }
 
@@ -216,12 +220,12 @@ static void handle_exit(struct vcpu *vcpu)
 		internal_error(vcpu);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
-		report_crash(vcpu, "KVM cannot enter the guest, hardware reason 0x%llx",
+		vcpu_crashed(vcpu, "KVM cannot enter the guest, hardware reason 0x%llx",
 			     (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
 		break;
 	default:
 		if (arch_vcpu_exit(vcpu) < 0)
-			report_crash(vcpu, "unhandled exit, reason %u", run->exit_reason);
+			vcpu_crashed(vcpu, "unhandled exit, reason %u", run->exit_reason);
 	}
 	vcpu->stats.other++;
 }
@@ -243,17 +247,12 @@ static void *vcpu_thread(void *arg)
 		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 		if (atomic_load(&vcpu->vm->vcpus_attention) && !park(vcpu))
 			break;
-		if (vcpu->pending_io && vcpu->run->immediate_exit) {
-			handle_exit(vcpu);	/* park() met one more exit */
-			continue;
-		}
-		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
-			vcpu->pending_io = false;
-			if (errno != EINTR && errno != EAGAIN)
-				report_crash(vcpu, "KVM_RUN: %s", strerror(errno));
-			continue;
-		}
 		vcpu->pending_io = false;
+		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
+			if (errno != EINTR && errno != EAGAIN)
+				vcpu_crashed(vcpu, "KVM_RUN: %s", strerror(errno));
+			continue;
+		}
 		handle_exit(vcpu);
 	}
 	current = NULL;
@@ -274,7 +273,7 @@ int vcpus_start(struct vm *vm, struct error *err)
 	pthread_mutex_unlock(&vm->pause_lock);
 	vm->vcpus_attention = true;
 
-	sigfillset(&all);
+	thread_signals(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (i = 0; i < vm->cfg.cpus && !r; i++) {
 		r = -pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);

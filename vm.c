@@ -62,14 +62,12 @@ static void cancel_output(struct vm *vm, bool cancel)
 	}
 }
 
+/* vCPUs are paused. */
 static int restart(struct vm *vm, struct error *err)
 {
 	unsigned int i;
-	int r = 0;
+	int r;
 
-	cancel_output(vm, true);
-	vcpus_pause(vm);
-	cancel_output(vm, false);
 	devices_stop(vm);
 	devices_reset(vm);
 	console_restart(vm);
@@ -78,14 +76,9 @@ static int restart(struct vm *vm, struct error *err)
 		r = arch_vcpu_reset(&vm->vcpu[i], err);
 	if (r < 0)
 		return r;
-
-	pthread_mutex_lock(&vm->exit_lock);
-	vm->exit_cause = VM_EXIT_NONE;
-	vm->panicked = false;
-	pthread_mutex_unlock(&vm->exit_lock);
 	vm_emit(vm, VM_EVENT_RESTART, 0, NULL);
 	devices_start(vm);
-	vcpus_resume(vm);	/* ours */
+	vcpus_resume(vm);	/* decide_exit()'s */
 	vcpus_resume(vm);	/* the request's hold */
 	return 0;
 }
@@ -96,12 +89,21 @@ static void decide_exit(struct event_work *work)
 	struct vm *vm = container_of(work, struct vm, exit_work);
 	bool again;
 
+	if (vm->cfg.reboot) {	/* what a vCPU still says on the way out belongs to the run that ends */
+		cancel_output(vm, true);
+		vcpus_pause(vm);
+		cancel_output(vm, false);
+	}
 	pthread_mutex_lock(&vm->exit_lock);
 	/* A guest that said it panicked has crashed, however it goes down after that. */
 	if (vm->panicked && (vm->exit_cause == VM_EXIT_RESET || vm->exit_cause == VM_EXIT_CRASH ||
 			     vm->exit_cause == VM_EXIT_POWEROFF))
 		vm->exit_cause = VM_EXIT_PANIC;
 	again = vm->exit_cause == VM_EXIT_RESET && vm->cfg.reboot;
+	if (again) {	/* a request from here on is a first one again */
+		vm->exit_cause = VM_EXIT_NONE;
+		vm->panicked = false;
+	}
 	pthread_mutex_unlock(&vm->exit_lock);
 
 	if (again) {
@@ -109,18 +111,19 @@ static void decide_exit(struct event_work *work)
 		if (!vm->run_error)
 			return;
 	}
-	vm->run_over = true;
 	event_loop_stop(vm->loop);
 }
 
 void vm_request_exit(struct vm *vm, enum vm_exit_cause cause, int status, const char *fmt, ...)
 {
+	bool first, restarts;
 	va_list ap;
-	bool first;
 
 	pthread_mutex_lock(&vm->exit_lock);
 	first = vm->exit_cause == VM_EXIT_NONE;
-	if (first) {
+	/* A reset that would only start the guest again gives way: a signal or time-out comes once. */
+	restarts = vm->exit_cause == VM_EXIT_RESET && vm->cfg.reboot && cause != VM_EXIT_RESET;
+	if (first || restarts) {
 		vm->exit_cause = cause;
 		vm->exit_status = status;
 		va_start(ap, fmt);

@@ -4,6 +4,7 @@
  * links: event.c util/str.c
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -215,6 +216,30 @@ TEST(adding_and_removing_under_load_is_safe)
 	teardown();
 }
 
+static sigset_t mask;
+static _Atomic bool mask_seen;
+
+static void look_at_mask(struct event_work *w)
+{
+	pthread_sigmask(SIG_BLOCK, NULL, &mask);
+	mask_seen = true;
+}
+
+TEST(thread_of_a_loop_takes_no_signal_but_those_of_a_crash)
+{
+	struct event_work w = { 0 };
+	struct event_loop *l;
+
+	CHECK(!event_loop_create("mask", &l));
+	CHECK(!event_loop_start_thread(l));
+	event_post(l, &w, look_at_mask);
+	while (!mask_seen)
+		usleep(100);
+	event_loop_free(l);
+	CHECK(sigismember(&mask, SIGTERM) && sigismember(&mask, SIGCHLD));
+	CHECK(!sigismember(&mask, SIGSEGV) && !sigismember(&mask, SIGBUS) && !sigismember(&mask, SIGABRT));
+}
+
 int main(void)
 {
 	RUN(sources_are_called_on_the_loops_thread);
@@ -224,5 +249,6 @@ int main(void)
 	RUN(posted_work_runs_once_in_order);
 	RUN(a_stop_before_the_run_counts);
 	RUN(adding_and_removing_under_load_is_safe);
+	RUN(thread_of_a_loop_takes_no_signal_but_those_of_a_crash);
 	return tap_done();
 }

@@ -5,6 +5,8 @@
 #include "util/io.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +41,30 @@ int io_write_full(int fd, const void *buf, size_t len)
 			return -errno;
 		buf = (const char *)buf + n;
 		len -= n;
+	}
+	return 0;
+}
+
+int io_write_patient(int fd, const void *buf, size_t len)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+	u64 since = time_now_ns(), waited;
+	ssize_t n;
+
+	while (len) {
+		waited = (time_now_ns() - since) / 1000000;
+		if (waited >= IO_PATIENCE_MS)
+			return -ETIMEDOUT;
+		if (poll(&pfd, 1, (int)(IO_PATIENCE_MS - waited)) <= 0)
+			continue;
+		n = write(fd, buf, MIN(len, (size_t)PIPE_BUF));	/* what a pipe that polls writable takes at once */
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		if (n <= 0)
+			continue;
+		buf = (const char *)buf + n;
+		len -= (size_t)n;
+		since = time_now_ns();
 	}
 	return 0;
 }

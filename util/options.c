@@ -41,44 +41,38 @@ int option_uint(void *ctx, const struct option_def *opt, const char *value, stru
 	return 0;
 }
 
-/* Does @name of length @len stand for @opt: whole or as a prefix? */
-static bool matches(const char *full, const char *name, size_t len)
-{
-	return !strncmp(full, name, len);
-}
-
 /* The option that @name (length @len) means, and whether it is taken back. NULL: none or several. */
 static const struct option_def *find_long(const struct option_def *table, const char *name, size_t len, bool *ret_no,
 					  struct error *err)
 {
-	const struct option_def *o, *found = NULL;
-	bool no = len > 3 && !strncmp(name, "no-", 3), several = false;
+	const struct option_def *o, *found = NULL, *other = NULL;
+	bool no = len > 3 && !strncmp(name, "no-", 3);
 	int pass;
 
 	for (pass = 0; pass < 2; pass++) {	/* as it stands; then without its "no-" */
 		if (pass) {
-			if (found || several || !no)
+			if (found || !no)
 				break;
 			name += 3;
 			len -= 3;
 		}
 		for (o = table; o->name; o++) {
-			if (!matches(o->name, name, len))
+			if (strncmp(o->name, name, len))
 				continue;
 			*ret_no = pass;
 			if (strlen(o->name) == len)
-				return o;
-			several = found;
-			found = found ? found : o;
-			if (several)
-				break;
+				return o;	/* whole: whatever else begins with it */
+			if (found)
+				other = o;
+			else
+				found = o;
 		}
 	}
-	if (several)
-		error_set(err, -EINVAL, "ambiguous option '--%.*s' (--%s or --%s)", (int)len, name, found->name, o->name);
+	if (other)
+		error_set(err, -EINVAL, "ambiguous option '--%.*s' (--%s or --%s)", (int)len, name, found->name, other->name);
 	else if (!found)
 		error_set(err, -EINVAL, "unknown option '--%.*s'", (int)len, name);
-	return several ? NULL : found;
+	return other ? NULL : found;
 }
 
 static int parse_long(const struct option_def *table, void *ctx, char **argv, int argc, int *i, struct error *err)

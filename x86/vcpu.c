@@ -334,25 +334,12 @@ void arch_vcpu_free(struct vcpu *vcpu)
 
 /* --- exits --- */
 
-static void log_dump(struct vcpu *vcpu)
-{
-	struct strbuf dump = { 0 };
-	char *line, *save = NULL;
-
-	arch_vcpu_dump(vcpu, &dump);
-	for (line = dump.s && !dump.failed ? strtok_r(dump.s, "\n", &save) : NULL; line;
-	     line = strtok_r(NULL, "\n", &save))
-		log_err("vcpu", "%s", line);
-	strbuf_free(&dump);
-}
-
 int arch_vcpu_exit(struct vcpu *vcpu)
 {
 	switch (vcpu->run->exit_reason) {
 	case KVM_EXIT_SHUTDOWN:
 		/* [SDM 3A 6.15 #DF] On SVM the registers are those after the INIT that KVM answers it with. */
-		log_dump(vcpu);
-		vm_request_exit(vcpu->vm, VM_EXIT_CRASH, 0, "vCPU %u: triple fault", vcpu->index);
+		vcpu_crashed(vcpu, "triple fault");
 		return 0;
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 	case KVM_EXIT_SET_TPR:

@@ -13,6 +13,9 @@
 int io_pread_full(int fd, void *buf, size_t len, u64 off);
 /* Writes all of it or -errno. */
 int io_write_full(int fd, const void *buf, size_t len);
+/* The same for what may be a pipe whose reader does not read: -ETIMEDOUT when it took nothing for IO_PATIENCE_MS. */
+enum { IO_PATIENCE_MS = 1000 };
+int io_write_patient(int fd, const void *buf, size_t len);
 /* Monotonic clock in nanoseconds. */
 u64 time_now_ns(void);
 

@@ -49,6 +49,8 @@ void vcpus_pause(struct vm *vm);
 void vcpus_hold(struct vm *vm);
 /* Takes one vcpus_pause() or vcpus_hold() back. */
 void vcpus_resume(struct vm *vm);
+/* The vCPU cannot go on: logs its state and ends the run as VM_EXIT_CRASH with @fmt as the reason. The vCPU's thread. */
+void vcpu_crashed(struct vcpu *vcpu, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Ends and joins the threads. */
 void vcpus_stop(struct vm *vm);
 

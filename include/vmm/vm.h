@@ -88,12 +88,11 @@ struct vm {
 	_Atomic bool vcpus_attention;	/* vCPUs look at the above, and at exit_cause, before they enter the guest */
 
 	pthread_mutex_t exit_lock;	/* guards the next four */
-	enum vm_exit_cause exit_cause;	/* first one wins */
+	enum vm_exit_cause exit_cause;	/* first one wins, but over a reset that restarts */
 	int exit_status;
 	char exit_text[160];
 	bool panicked;			/* the guest told so: a reset after it is a crash */
 	struct event_work exit_work;	/* takes the decision to the main loop */
-	bool run_over;			/* main thread: the guest ended */
 	int run_error;			/* main thread: a restart failed, -errno */
 	struct error run_err;
 
@@ -113,7 +112,7 @@ void vm_free(struct vm *vm);	/* NULL and half built are fine */
 
 /*
  * Ends the run (or restarts it: VM_EXIT_RESET with cfg.reboot). Any thread; the
- * first cause wins. A vCPU thread that calls it does not enter the guest again
+ * first cause wins, but any other wins over a reset that restarts. A vCPU thread that calls it does not enter the guest again
  * before the main thread decided.
  */
 void vm_request_exit(struct vm *vm, enum vm_exit_cause cause, int status, const char *fmt, ...) PRINTF_LIKE(4, 5);

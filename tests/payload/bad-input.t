@@ -81,6 +81,11 @@ refused "--json to a closed descriptor" "--json 'fd:77'" -k "$K" --json fd:77
 refused "--json to nowhere" "--json '$T/no/where'" -k "$K" --json "$T/no/where"
 refused "--console-log to nowhere" "--console-log '$T/no/where'" -k "$K" --console-log "$T/no/where"
 
+mkfifo "$T/fifo"
+refused "--console-log to a pipe that nobody reads" "--console-log '$T/fifo'" -k "$K" --console-log "$T/fifo"
+refused "a failure after a socket was made" "$T/none" -k "$K" --serial "1,unix:$T/sock" -d "$T/none"
+lkvm_run -k "$K" --dev "$T/none" --no-dev; want_status 0; report "--no-dev is the default device"
+
 refused "no KVM device" "'$T/none' not found" -k "$K" --dev "$T/none"
 refused "not a KVM device" "'/dev/null' is not a KVM device" -k "$K" --dev /dev/null
 if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
@@ -107,6 +112,7 @@ usage "unknown option" "--nope" -k "$K" --nope
 usage "unknown short option" "-Z" -k "$K" -Z
 usage "ambiguous prefix" "ambiguous" -k "$K" --no-virtio
 usage "value missing" "--kernel" -k "$K" --kernel
+usage "unknown option after a disk" "--nope" -k "$K" -d "$T/disk" --nope
 usage "two kernels" "unexpected" "$K" "$K"
 
 "$LKVM" > "$T/out" 2> "$T/err"; status=$?

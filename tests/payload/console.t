@@ -13,6 +13,23 @@ lkvm_run -k "$GUESTS/hello.bin" --console-log "$T/log"; want_status 0
 cmp -s "$T/out" "$T/log" || problem "the log differs"
 report "--console-log keeps a copy"
 
+lkvm_run -k "$GUESTS/hello.bin" --serial 0,null --console-log "$T/log"; want_status 0
+[ -s "$T/out" ] && problem "stdout is not empty"
+grep -q hello "$T/log" || problem "nothing in the log"
+report "--serial 0,null silences the console, and the log is still kept"
+
+lkvm_run -k "$GUESTS/panic-reset.bin" --serial 0,null; want_status 126
+report "... and a panic is still noticed"
+
+lkvm_run -k "$GUESTS/hello.bin" --serial 0,null --no-serial; want_status 0; want_out hello
+report "--no-serial takes it back"
+
+(ulimit -f 8; lkvm_run -k "$GUESTS/flood.bin" --console-log "$T/log"; echo "$status" > "$T/status")
+status=$(cat "$T/status")
+[ "$(wc -c < "$T/log")" -le 8192 ] || problem "the limit had no effect"
+want_status 0; want_err "--console-log '$T/log': File too large"
+report "a console log at the file size limit does not end the guest"
+
 lkvm_run -k "$GUESTS/hello.bin" --loglevel error; want_status 0
 [ -s "$T/err" ] && problem "stderr is not empty"
 report "--loglevel error is silent when nothing is wrong"
@@ -63,5 +80,18 @@ lkvm_run -k "$GUESTS/hello.bin" --serial "0,file:$T/serial"; want_status 0
 grep -q hello "$T/serial" || problem "nothing in the file"
 [ -s "$T/out" ] && problem "stdout is not empty"
 report "--serial 0,file: takes the console elsewhere"
+
+# script(1) gives a terminal; where stdio belongs to another port, its keys must still work
+if command -v script > /dev/null; then
+	for where in 0,stdio 1,stdio; do
+		status=0
+		(sleep 1; printf '\001x'; sleep 1) | timeout -k 5 30 script -qefc \
+			"'$LKVM' run -m 64 -c 1 -k '$GUESTS/spin.bin' --serial $where --timeout 20" /dev/null > "$T/out" 2> "$T/err" || status=$?
+		want_status 0
+		report "Ctrl-A x ends a guest from a terminal on serial port ${where%,*}"
+	done
+else
+	skip "Ctrl-A x ends a guest from a terminal" "no script(1)"
+fi
 
 finish

@@ -57,6 +57,26 @@ done
 exec 2>&3
 set +m
 
+# A guest that restarts all the time does not outlast what ends a run
+bad=0
+for i in $(seq 10); do
+	lkvm_run -k "$GUESTS/tiny-reset.bin" --reboot --timeout "0.2$i"
+	[ "$status" = 124 ] || problem "run $i: status $status, want 124"
+	timeout --foreground -s TERM -k 5 "0.2$i" "$LKVM" run -m 64 -c 1 -k "$GUESTS/tiny-reset.bin" --reboot --timeout 20 \
+		< /dev/null > "$T/out" 2> "$T/err"
+	tail -n 1 "$T/err" | grep -q 'signal 15' || problem "run $i: $(tail -n 1 "$T/err")"
+done
+report "--reboot loses no time-out and no signal"
+
+mkfifo "$T/fifo"
+exec 7<> "$T/fifo"	# a reader that never reads
+lkvm_run -k "$GUESTS/tiny-reset.bin" --reboot --timeout 4 --json fd:7; want_status 124; want_err "--json 'fd:7'"
+exec 7>&-
+report "a reader of --json that does not read does not hold the run up"
+
+lkvm_run -k "$GUESTS/hello.bin" --json fd:1; want_status 0; want_out "hello from a flat guest"; want_out '"event":"exit"'
+report "--json fd:1 leaves the console its stdout"
+
 # What the caller had us ignore stays ignored
 rm -f "$T/json"
 (trap '' HUP; exec "$LKVM" run -m 64 -c 1 -k "$GUESTS/spin.bin" --json "$T/json" --timeout 2 < /dev/null > "$T/out" 2> "$T/err") &

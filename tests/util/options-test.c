@@ -24,6 +24,9 @@ static const struct option_def table[] = {
 	{ 0, "console-log", "file", "help", option_str, AT(console_log) },
 	{ 'r', "rng", NULL, "help", option_bool, AT(rng) },
 	{ 'b', "bare", NULL, "help", option_bool, AT(bare) },
+	{ 0, "rate-in", "n", "help", option_str, AT(kernel) },
+	{ 0, "rate-out", "n", "help", option_str, AT(kernel) },
+	{ 0, "rate", "n", "help", option_str, AT(console) },
 	{ 'n', "number", "n", "help", option_uint, AT(n), 9 },
 	{ 0, NULL },
 };
@@ -109,6 +112,14 @@ TEST(unknown_and_incomplete_are_usage)
 	CHECK_EQ(parse(1, "--help"), OPTIONS_USAGE);
 }
 
+TEST(whole_name_wins_over_longer_ones_before_it)
+{
+	CHECK_EQ(parse(1, "--rate=5"), 0);
+	CHECK_STR(ctx.console, "5");
+	CHECK_EQ(parse(1, "--rate-=5"), OPTIONS_USAGE);
+	CHECK(strstr(err.msg, "--rate-in or --rate-out"));
+}
+
 TEST(bad_values_name_option_and_value)
 {
 	CHECK_EQ(parse(1, "--number=1x"), -EINVAL);
@@ -126,6 +137,7 @@ int main(void)
 	RUN(no_takes_back);
 	RUN(double_dash_ends_options);
 	RUN(unknown_and_incomplete_are_usage);
+	RUN(whole_name_wins_over_longer_ones_before_it);
 	RUN(bad_values_name_option_and_value);
 	return tap_done();
 }
