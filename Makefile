@@ -56,7 +56,7 @@ warn := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wpointe
 ifeq ($(WERROR),1)
 warn += -Werror
 endif
-harden := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fstack-clash-protection -fcf-protection=none
+harden := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection -fcf-protection=none
 OPT ?= -O2 -g
 SAN ?=
 ifneq ($(SAN),)

@@ -86,10 +86,12 @@ static void console_tap(void *arg, const u8 *buf, size_t len)
 		vm_emit(w->vm, VM_EVENT_CONSOLE, 0, NULL);
 	if (found) {
 		pthread_mutex_lock(&w->vm->exit_lock);
+		found = !w->vm->panicked;	/* else pvpanic told it already */
 		w->vm->panicked = true;
 		pthread_mutex_unlock(&w->vm->exit_lock);
-		vm_emit(w->vm, VM_EVENT_PANIC, 0, "console");
 	}
+	if (found)
+		vm_emit(w->vm, VM_EVENT_PANIC, 0, "console");
 }
 
 static int watch_create(struct vm *vm, struct error *err)

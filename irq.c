@@ -42,6 +42,7 @@ struct irq_state {
 	struct irq_route *route;	/* owned; [gsi - first], NULL until the first */
 	u32 first;			/* first GSI that may be a route */
 	u32 routes;			/* entries in route */
+	struct log_rate rate;
 	bool want_devid;		/* KVM tells MSIs apart by requester id (ITS) */
 };
 
@@ -95,7 +96,7 @@ static void kvm_set_level(struct vm *vm, u32 gsi, bool level)
 	struct kvm_irq_level irq = { .irq = gsi, .level = level };
 
 	if (ioctl(vm->vm_fd, KVM_IRQ_LINE, &irq) < 0)
-		log_warn("irq", "line %u: %s", gsi, strerror(errno));
+		log_ratelimited(&vm->irq->rate, LOG_WARNING, "irq", "line %u: %s", gsi, strerror(errno));
 }
 
 void irq_line_set(struct irq_line *line, bool level)

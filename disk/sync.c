@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "disk/engine.h"
+#include "util/thread.h"
 
 enum {
 	ZERO_PIECE = 64 * 1024,		/* mapped once, never written: the kernel's one zero page behind all of it */
@@ -174,7 +175,7 @@ static bool add_thread_locked(struct disk *d)
 
 	if (p->nr_threads == DISK_THREADS)
 		return false;
-	sigfillset(&all);
+	thread_signals(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = pthread_create(&p->thread[p->nr_threads], NULL, pool_thread, d);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -43,7 +43,7 @@ int arch_config_check(const struct vm_config *cfg, struct error *err)
 const char *const *arch_kernel_search(void)
 {
 	static const char *const paths[] = {
-		"./bzImage", "arch/x86/boot/bzImage", "../../arch/x86/boot/bzImage", NULL,
+		"./bzImage", "arch/x86/boot/bzImage", "../../arch/x86/boot/bzImage", "/boot/vmlinuz-%r", "/boot/bzImage-%r", NULL,
 	};
 
 	return paths;

@@ -22,7 +22,7 @@ extern const char arch_name[];			/* "x86_64", as uname -m says it */
 extern const u64 arch_min_ram;			/* bytes */
 
 int arch_config_check(const struct vm_config *cfg, struct error *err);
-/* Paths searched for a kernel when none is given; NULL terminated. */
+/* Paths searched for a kernel when none is given, %r being the host kernel's release; NULL terminated. */
 const char *const *arch_kernel_search(void);
 void arch_ram_layout(const struct vm_config *cfg, struct ram_layout *ret);
 /* vm_fd exists, RAM does not yet. */
@@ -48,6 +48,5 @@ unsigned int arch_irq_routes(struct vm *vm, struct kvm_irq_routing_entry *entrie
 u32 arch_irq_first_msi_gsi(const struct vm *vm);
 /* An MSI address as the guest's devices send it, turned into the one KVM_SIGNAL_MSI and MSI routes take. Any thread. */
 u64 arch_msi_address(const struct vm *vm, u64 addr);
-/* `lkvm version`: libraries that only this arch uses; "+zlib" or "-zlib" each. */
 
 #endif

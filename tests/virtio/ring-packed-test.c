@@ -10,39 +10,8 @@
 
 enum { SIZE = 5, ROOM = 64, ENABLE = 0, DISABLE = 1, DESC = 2 };	/* a size that is no power of two */
 
-static struct drv d;
-static struct virtq q;
-static struct virtq_chain c;
-static struct iovec iov[ROOM];
-static char broke[160];
-
-static void on_break(struct virtq *vq, const char *why)
-{
-	snprintf(broke, sizeof(broke), "%s", why);
-}
-
-static void setup(bool indirect, bool event_idx, bool in_order)
-{
-	struct virtq_config cfg = drv_config(SIZE, true);
-	const char *why;
-
-	cfg.indirect = indirect;
-	cfg.event_idx = event_idx;
-	cfg.in_order = in_order;
-	drv_init(&d, &cfg);
-	memset(&q, 0, sizeof(q));
-	q.on_break = on_break;
-	broke[0] = 0;
-	c = (struct virtq_chain){ .iov = iov, .room = ROOM };
-	if (virtq_enable(&q, &d.gm, &cfg, &why) < 0)
-		abort();
-}
-
-static void teardown(void)
-{
-	virtq_disable(&q);
-	drv_free(&d);
-}
+#define PACKED true
+#include "tests/virtio/ring-fixture.h"
 
 static void desc(unsigned int i, u16 id, u16 flags)
 {

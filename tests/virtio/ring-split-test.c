@@ -10,39 +10,8 @@
 
 enum { SIZE = 8, ROOM = 64, AVAIL = DRV_DRIVER, USED = DRV_DEVICE };
 
-static struct drv d;
-static struct virtq q;
-static struct virtq_chain c;
-static struct iovec iov[ROOM];
-static char broke[160];
-
-static void on_break(struct virtq *vq, const char *why)
-{
-	snprintf(broke, sizeof(broke), "%s", why);
-}
-
-static void setup(bool indirect, bool event_idx, bool in_order)
-{
-	struct virtq_config cfg = drv_config(SIZE, false);
-	const char *why;
-
-	cfg.indirect = indirect;
-	cfg.event_idx = event_idx;
-	cfg.in_order = in_order;
-	drv_init(&d, &cfg);
-	memset(&q, 0, sizeof(q));
-	q.on_break = on_break;
-	broke[0] = 0;
-	c = (struct virtq_chain){ .iov = iov, .room = ROOM };
-	if (virtq_enable(&q, &d.gm, &cfg, &why) < 0)
-		abort();
-}
-
-static void teardown(void)
-{
-	virtq_disable(&q);
-	drv_free(&d);
-}
+#define PACKED false
+#include "tests/virtio/ring-fixture.h"
 
 static void desc(unsigned int i, u16 flags, u16 next)
 {
