@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Interrupts into the in-kernel irqchip. [Documentation/virt/kvm/api 4.25, 4.52, 4.71, 4.75, 4.59]
+ * Interrupts into the in-kernel irqchip. [Documentation/virt/kvm/api 4.25, 4.52, 4.70, 4.75, 4.59]
  *
  * Wired lines: each device has an end; a GSI is high while any end is. The level KVM was told is kept, so a change that
  * does not change the wire costs no ioctl.

@@ -2,7 +2,7 @@
 /*
  * Interrupts into the in-kernel irqchip: wired lines, message signalled
  * interrupts, and eventfd routes for what runs outside lkvm (vhost, VFIO).
- * [Documentation/virt/kvm/api 4.25 KVM_IRQ_LINE, 4.52 KVM_SET_GSI_ROUTING, 4.71 KVM_SIGNAL_MSI, 4.75 KVM_IRQFD]
+ * [Documentation/virt/kvm/api 4.25 KVM_IRQ_LINE, 4.52 KVM_SET_GSI_ROUTING, 4.70 KVM_SIGNAL_MSI, 4.75 KVM_IRQFD]
  */
 #ifndef VMM_IRQ_H
 #define VMM_IRQ_H
