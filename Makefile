@@ -31,7 +31,8 @@ AR := $(CROSS_COMPILE)ar
 endif
 STRIP ?= $(CROSS_COMPILE)strip
 PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
-ARCH ?= $(shell $(CC) -dumpmachine | sed 's/-.*//')
+# Without a compiler, `make check` and `make demo` install one: till then it is this machine's.
+ARCH ?= $(or $(shell $(CC) -dumpmachine 2>/dev/null | sed 's/-.*//'),$(shell uname -m))
 arch.x86_64 := x86
 arch.amd64 := x86
 arch.x86 := x86
