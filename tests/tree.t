@@ -23,7 +23,7 @@ ok() {
 
 # In a work tree: what git tracks or would; in an unpacked archive: everything.
 files() {
-	git ls-files --cached --others --exclude-standard 2> /dev/null || find . -type f -not -path './build*' | sed 's|^\./||'
+	git ls-files --cached --others --exclude-standard 2> /dev/null || find . -type f -not -path './build*' -not -path './.git/*' | sed 's|^\./||'
 }
 
 files | while read -r f; do
