@@ -269,17 +269,13 @@ static void *loop_thread(void *arg)
 
 int event_loop_start_thread(struct event_loop *loop)
 {
-	sigset_t all, old;
 	int r;
 
-	thread_signals(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_mutex_lock(&loop->lock);
-	r = pthread_create(&loop->thread, NULL, loop_thread, loop);
+	r = thread_start(&loop->thread, loop_thread, loop);
 	loop->has_thread = !r;
 	pthread_mutex_unlock(&loop->lock);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -r;
+	return r;
 }
 
 void event_loop_stop(struct event_loop *loop)

@@ -262,7 +262,6 @@ static void *vcpu_thread(void *arg)
 int vcpus_start(struct vm *vm, struct error *err)
 {
 	struct sigaction sa = { .sa_handler = kicked };
-	sigset_t all, old;
 	unsigned int i;
 	int r = 0;
 
@@ -273,14 +272,11 @@ int vcpus_start(struct vm *vm, struct error *err)
 	pthread_mutex_unlock(&vm->pause_lock);
 	vm->vcpus_attention = true;
 
-	thread_signals(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (i = 0; i < vm->cfg.cpus && !r; i++) {
-		r = -pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);
+		r = thread_start(&vm->vcpu[i].thread, vcpu_thread, &vm->vcpu[i]);
 		vm->vcpu[i].started = !r;
 		vm->vcpus_started += !r;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r < 0)
 		return error_set_errno(err, r, "--cpus %u: thread of vCPU %u", vm->cfg.cpus, i - 1);
 	return 0;

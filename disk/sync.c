@@ -170,16 +170,8 @@ static void *pool_thread(void *arg)
 static bool add_thread_locked(struct disk *d)
 {
 	struct disk_pool *p = &d->pool;
-	sigset_t all, old;
-	int r;
 
-	if (p->nr_threads == DISK_THREADS)
-		return false;
-	thread_signals(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&p->thread[p->nr_threads], NULL, pool_thread, d);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r)
+	if (p->nr_threads == DISK_THREADS || thread_start(&p->thread[p->nr_threads], pool_thread, d) < 0)
 		return false;
 	p->nr_threads++;
 	return true;

@@ -5,6 +5,7 @@
 #ifndef UTIL_THREAD_H
 #define UTIL_THREAD_H
 
+#include <pthread.h>
 #include <signal.h>
 
 /*
@@ -19,6 +20,19 @@ static inline void thread_signals(sigset_t *set)
 	sigdelset(set, SIGILL);
 	sigdelset(set, SIGFPE);
 	sigdelset(set, SIGABRT);
+}
+
+/* pthread_create() of a thread that begins so. 0 or -errno. */
+static inline int thread_start(pthread_t *ret, void *(*fn)(void *), void *arg)
+{
+	sigset_t set, old;
+	int r;
+
+	thread_signals(&set);
+	pthread_sigmask(SIG_SETMASK, &set, &old);
+	r = pthread_create(ret, NULL, fn, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -r;
 }
 
 #endif
