@@ -77,7 +77,8 @@ static int restart(struct vm *vm, struct error *err)
 	if (r < 0)
 		return r;
 	vm_emit(vm, VM_EVENT_RESTART, 0, NULL);
-	devices_start(vm);
+	if (!vm->paused)
+		devices_start(vm);
 	vcpus_resume(vm);	/* decide_exit()'s */
 	vcpus_resume(vm);	/* the request's hold */
 	return 0;
@@ -149,6 +150,33 @@ void vm_guest_panicked(struct vm *vm, const char *how)
 		vm_emit(vm, VM_EVENT_PANIC, 0, how);
 	if (vm->cfg.panic == PANIC_EXIT)
 		vm_request_exit(vm, VM_EXIT_PANIC, 0, "%s", how);
+}
+
+int vm_pause(struct vm *vm)
+{
+	if (vm->paused)
+		return -EALREADY;
+	cancel_output(vm, true);
+	vcpus_pause(vm);
+	cancel_output(vm, false);
+	devices_stop(vm);
+	vm->paused = true;
+	return 0;
+}
+
+int vm_resume(struct vm *vm)
+{
+	unsigned int i;
+
+	if (!vm->paused)
+		return -EALREADY;
+	vm->paused = false;
+	devices_start(vm);
+	/* The guest's clock went on: its watchdogs are not to count that. Only x86 has the call [api 4.70 KVM_KVMCLOCK_CTRL]. */
+	for (i = 0; i < vm->cfg.cpus; i++)
+		ioctl(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
+	vcpus_resume(vm);
+	return 0;
 }
 
 static void timed_out(struct event_timer *t)

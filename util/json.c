@@ -4,9 +4,11 @@
  */
 #include "util/json.h"
 
+#include <string.h>
+
 static void name_of(struct strbuf *b, const char *name)
 {
-	if (b->len && b->s[b->len - 1] != '{' && b->s[b->len - 1] != '\n')
+	if (b->len && !strchr("{[\n", b->s[b->len - 1]))
 		strbuf_add(b, ",", 1);
 	if (name)
 		strbuf_addf(b, "\"%s\":", name);
@@ -21,6 +23,29 @@ void json_begin(struct strbuf *b, const char *name)
 void json_end(struct strbuf *b)
 {
 	strbuf_add(b, "}", 1);
+}
+
+void json_array_begin(struct strbuf *b, const char *name)
+{
+	name_of(b, name);
+	strbuf_add(b, "[", 1);
+}
+
+void json_array_end(struct strbuf *b)
+{
+	strbuf_add(b, "]", 1);
+}
+
+void json_bool(struct strbuf *b, const char *name, bool v)
+{
+	name_of(b, name);
+	strbuf_addf(b, "%s", v ? "true" : "false");
+}
+
+void json_i64(struct strbuf *b, const char *name, s64 v)
+{
+	name_of(b, name);
+	strbuf_addf(b, "%lld", (long long)v);
 }
 
 void json_u64(struct strbuf *b, const char *name, u64 v)

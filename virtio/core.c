@@ -29,6 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/json.h"
 #include "vmm/state.h"
 
 #define ALL_STATUS                                                                                                  \
@@ -70,8 +71,10 @@ static void queue_broke(struct virtq *vq, const char *why)
 
 void virtio_queue_interrupt(struct virtio_dev *vdev, unsigned int queue)
 {
-	if (virtq_should_interrupt(&vdev->queue[queue].vq))
-		vdev->tops->queue_interrupt(vdev, queue);
+	if (!virtq_should_interrupt(&vdev->queue[queue].vq))
+		return;
+	atomic_fetch_add_explicit(&vdev->queue[queue].interrupts, 1, memory_order_relaxed);
+	vdev->tops->queue_interrupt(vdev, queue);
 }
 
 void virtio_config_changed(struct virtio_dev *vdev)
@@ -106,6 +109,7 @@ static void kicked(struct event_source *src, u32 events)
 	struct virtio_queue *q = container_of(src, struct virtio_queue, kick);
 
 	eventfd_drain(src->fd);
+	atomic_fetch_add_explicit(&q->kicks, 1, memory_order_relaxed);
 	if (!(atomic_load(&q->vdev->status) & VIRTIO_S_NEEDS_RESET))
 		q->vdev->ops->queue_notify(q->vdev, q->index);
 }
@@ -777,6 +781,27 @@ int virtio_dev_create(struct vm *vm, struct virtio_dev *vdev, const struct virti
 	if (r < 0)
 		core_cleanup(vdev);
 	return r;
+}
+
+void virtio_dev_stats(struct virtio_dev *vdev, struct strbuf *b)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&vdev->lock);
+	json_u64(b, "status", atomic_load(&vdev->status));
+	json_u64(b, "features", vdev->accepted);
+	json_array_begin(b, "queues");
+	for (i = 0; i < vdev->nr_queues; i++) {
+		json_begin(b, NULL);
+		json_u64(b, "size", vdev->queue[i].enabled ? vdev->queue[i].size : 0);
+		json_u64(b, "kicks", atomic_load_explicit(&vdev->queue[i].kicks, memory_order_relaxed));
+		json_u64(b, "interrupts", atomic_load_explicit(&vdev->queue[i].interrupts, memory_order_relaxed));
+		json_end(b);
+	}
+	json_array_end(b);
+	if (vdev->ops->stats)
+		vdev->ops->stats(vdev, b);
+	pthread_mutex_unlock(&vdev->lock);
 }
 
 void virtio_dev_free(struct virtio_dev *vdev)

@@ -262,6 +262,11 @@ static void vp_free(struct device *dev)
 	free(vp);
 }
 
+static void vp_stats(struct device *dev, struct strbuf *b)
+{
+	virtio_dev_stats(vp_of_device(dev)->vdev, b);
+}
+
 static const struct device_ops vp_ops = {
 	.reset = vp_reset,
 	.stop = vp_stop,
@@ -269,6 +274,7 @@ static const struct device_ops vp_ops = {
 	.save = vp_save,
 	.load = vp_load,
 	.free = vp_free,
+	.stats = vp_stats,
 };
 
 int virtio_pci_init(struct vm *vm, struct virtio_dev *vdev, const struct virtio_pci_layout *layout,

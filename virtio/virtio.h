@@ -58,6 +58,8 @@ struct virtio_queue {
 	u64 desc, driver, device;
 	bool enabled;
 	_Atomic u16 vector;		/* MSI-X vector or VIRTIO_NO_VECTOR */
+
+	_Atomic u64 kicks, interrupts;	/* counted where lkvm sees them: not those between the guest and vhost */
 };
 
 struct virtio_ops {
@@ -98,6 +100,8 @@ struct virtio_ops {
 	void (*save)(struct virtio_dev *vdev, struct state_writer *w);
 	int (*load)(struct virtio_dev *vdev, struct state_reader *r);
 	void (*free)(struct virtio_dev *vdev);
+	/* Counters of its own, as members of the JSON object open in @b. Main thread; the device may run. May be NULL. */
+	void (*stats)(struct virtio_dev *vdev, struct strbuf *b);
 };
 
 struct virtio_transport_ops {
@@ -215,6 +219,8 @@ void virtio_dev_start(struct virtio_dev *vdev);
 void virtio_dev_reset(struct virtio_dev *vdev);
 void virtio_dev_save(struct virtio_dev *vdev, struct state_writer *w);
 int virtio_dev_load(struct virtio_dev *vdev, struct state_reader *r);
+/* Status, features and queues, and what the device itself counts, as members of the JSON object open in @b. Main thread. */
+void virtio_dev_stats(struct virtio_dev *vdev, struct strbuf *b);
 /* After stop, when the transport's registers are gone; ops->free() frees @vdev's memory. The transport then frees itself. */
 void virtio_dev_free(struct virtio_dev *vdev);
 

@@ -11,9 +11,11 @@
 #include "util/types.h"
 #include "vmm/chardev.h"
 #include "vmm/disk.h"
+#include "vmm/net.h"
 
 enum {
 	CONFIG_MAX_DISKS = 28,
+	CONFIG_MAX_NICS = 8,
 	CONFIG_MAX_PORTS = 16,	/* virtio console ports */
 	CONFIG_SERIAL_PORTS = 4,
 };
@@ -51,9 +53,13 @@ struct vm_config {
 
 	struct disk_config disk[CONFIG_MAX_DISKS];
 	unsigned int nr_disks;
+	struct net_config nic[CONFIG_MAX_NICS];
+	unsigned int nr_nics;
+	bool balloon;
 	bool rng;
 	bool pvpanic;
 
+	bool no_sandbox;		/* keep all rights this process has */
 	bool reboot;			/* guest reset restarts in place */
 	enum panic_policy panic;
 	u64 panic_silence_ns;		/* silence after a panic line that counts as the end */

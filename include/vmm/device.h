@@ -17,6 +17,7 @@ struct vm;
 struct device;
 struct state_reader;
 struct state_writer;
+struct strbuf;
 
 struct device_ops {
 	/*
@@ -31,6 +32,8 @@ struct device_ops {
 	void (*save)(struct device *dev, struct state_writer *w);
 	int (*load)(struct device *dev, struct state_reader *r);
 	void (*free)(struct device *dev);
+	/* Its counters, as members of the JSON object open in @b. Main thread; the vCPUs may run. */
+	void (*stats)(struct device *dev, struct strbuf *b);
 };
 
 /* What the firmware tables must tell of a device. */

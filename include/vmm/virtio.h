@@ -11,6 +11,9 @@
 
 struct chardev;
 struct disk;
+struct net_backend;
+struct net_config;
+struct strbuf;
 struct vm;
 
 /* Takes @disk over on success. @queues >= 1. [virtio-1.2 5.2] */
@@ -26,5 +29,19 @@ int virtio_console_create(struct vm *vm, const struct virtio_console_port *port,
 
 /* [virtio-1.2 5.4] */
 int virtio_rng_create(struct vm *vm, struct error *err);
+
+/* Takes @be over on success. @index: n-th NIC. [virtio-1.2 5.1] */
+int virtio_net_create(struct vm *vm, struct net_backend *be, const struct net_config *cfg, unsigned int index,
+		      struct error *err);
+
+/* [virtio-1.2 5.5] */
+int virtio_balloon_create(struct vm *vm, struct error *err);
+/* Main thread. -ENODEV without a balloon. @bytes: what the guest is asked to give back, in all. */
+int balloon_set_target(struct vm *vm, u64 bytes);
+/*
+ * Members "target", "actual" (bytes) and, once the guest told, "stats" with its counters and "stats_age_ms". @refresh: asks the guest for
+ * new ones; "stats_seq" grows when they came. Main thread.
+ */
+int balloon_report(struct vm *vm, bool refresh, struct strbuf *b);
 
 #endif

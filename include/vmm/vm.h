@@ -92,6 +92,7 @@ struct vm {
 	int exit_status;
 	char exit_text[160];
 	bool panicked;			/* the guest told so: a reset after it is a crash */
+	bool paused;			/* main thread: by vm_pause() */
 	struct event_work exit_work;	/* takes the decision to the main loop */
 	int run_error;			/* main thread: a restart failed, -errno */
 	struct error run_err;
@@ -116,6 +117,13 @@ void vm_free(struct vm *vm);	/* NULL and half built are fine */
  * before the main thread decided.
  */
 void vm_request_exit(struct vm *vm, enum vm_exit_cause cause, int status, const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+/*
+ * vCPUs and devices stand still after vm_pause() until vm_resume(). The user's pause: others nest inside it. Main thread.
+ * -EALREADY: it is so already.
+ */
+int vm_pause(struct vm *vm);
+int vm_resume(struct vm *vm);
 
 /* The guest told it panicked; ends the run as VM_EXIT_PANIC unless cfg.panic says not. Any thread. */
 void vm_guest_panicked(struct vm *vm, const char *how);
