@@ -130,14 +130,15 @@ static int read_failed(struct boot_image *img, int r, struct error *err)
 	return error_set_errno(err, r, "Unable to read %s %s", img->what, img->path);
 }
 
-int boot_image_open(struct boot_image *img, const char *what, const char *path, struct error *err)
+int boot_image_open(struct boot_image *img, const char *what, const char *path, int *keep, struct error *err)
 {
+	bool kept = keep && *keep >= 0;
 	struct stat st;
 	ssize_t n;
 	int fd, r;
 
 	/* O_NONBLOCK: opening a FIFO must not wait for a writer. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = kept ? *keep : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return error_set_errno(err, -errno, "Unable to open %s %s", what, path);
 	if (fstat(fd, &st) < 0) {
@@ -161,10 +162,14 @@ int boot_image_open(struct boot_image *img, const char *what, const char *path, 
 		goto close_fd;
 	}
 	img->head_len = n;
+	if (keep)
+		*keep = fd;
+	img->borrowed = keep != NULL;
 	return 0;
 
 close_fd:
-	close(fd);
+	if (!kept)
+		close(fd);
 	img->fd = -1;
 	img->dec = NULL;
 	return r;
@@ -187,6 +192,7 @@ void boot_image_wrap(struct boot_image *img, const char *what, const char *path,
 int boot_image_unpack(struct boot_image *img, u64 max, struct error *err)
 {
 	enum compression c = compression_detect(img->head, img->head_len);
+	struct error why;
 	ssize_t n;
 
 	if (c == COMPRESSION_NONE || img->packed != COMPRESSION_NONE)
@@ -198,6 +204,9 @@ int boot_image_unpack(struct boot_image *img, u64 max, struct error *err)
 		return error_set(err, -EOPNOTSUPP,
 				 "%s '%s': %s-compressed, and this lkvm was built without %s; unpack the file, or build lkvm with it",
 				 img->what, img->path, compression_name(c), compression_library(c));
+	n = compression_load(c, &why);
+	if (n < 0)
+		return error_set(err, (int)n, "%s '%s': %s-compressed: %s", img->what, img->path, compression_name(c), why.msg);
 	img->packed = c;
 	img->size = UINT64_MAX;
 	img->max = max;
@@ -286,7 +295,7 @@ void boot_image_close(struct boot_image *img)
 {
 	decompress_close(img->dec);
 	img->dec = NULL;
-	if (img->fd >= 0)
+	if (img->fd >= 0 && !img->borrowed)
 		close(img->fd);
 	img->fd = -1;
 }
@@ -339,14 +348,14 @@ int boot_place(const struct guest_mem *gm, u64 size, u64 align, const struct boo
 	return -ENOSPC;
 }
 
-int boot_initrd_load(const struct guest_mem *gm, const char *path, const struct boot_place *where,
+int boot_initrd_load(const struct guest_mem *gm, const char *path, int *keep, const struct boot_place *where,
 		     struct boot_area *ret, struct error *err)
 {
 	struct boot_image img;
 	gpa_t at;
 	int r;
 
-	r = boot_image_open(&img, "initrd", path, err);
+	r = boot_image_open(&img, "initrd", path, keep, err);
 	if (r < 0)
 		return r;
 	r = boot_place(gm, img.size, 4096, where, &at);

@@ -59,6 +59,19 @@ struct device *device_find(struct vm *vm, enum dev_kind kind, unsigned int index
 	return NULL;
 }
 
+int devices_prepare(struct vm *vm, struct error *err)
+{
+	struct device *dev;
+	int r;
+
+	list_for_each(dev, &vm->devices, node) {
+		r = dev->ops->prepare ? dev->ops->prepare(dev, err) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 void devices_reset(struct vm *vm)
 {
 	struct device *dev;

@@ -30,6 +30,7 @@ enum { EVENT_BATCH = 16 };
 
 struct event_loop {
 	char name[16];
+	enum thread_class class;	/* of its own thread */
 	int epfd;			/* owned */
 	int wakefd;			/* owned eventfd: stop, posted work */
 	pthread_mutex_t lock;		/* guards what follows */
@@ -262,15 +263,16 @@ static void *loop_thread(void *arg)
 {
 	struct event_loop *loop = arg;
 
-	pthread_setname_np(pthread_self(), loop->name);
+	thread_begin(loop->class, loop->name);
 	event_loop_run(loop);
 	return NULL;
 }
 
-int event_loop_start_thread(struct event_loop *loop)
+int event_loop_start_thread_as(struct event_loop *loop, enum thread_class class)
 {
 	int r;
 
+	loop->class = class;
 	pthread_mutex_lock(&loop->lock);
 	r = thread_start(&loop->thread, loop_thread, loop);
 	loop->has_thread = !r;

@@ -262,7 +262,8 @@ void io_map_del(struct io_map *map, struct io_region *r, struct io_reader *self)
 
 /* --- dispatch --- */
 
-static struct io_region *snapshot_find(const struct io_snapshot *s, u64 addr)
+/* The first segment that ends at @addr or after it; s->nr when there is none. */
+static unsigned int snapshot_search(const struct io_snapshot *s, u64 addr)
 {
 	unsigned int lo = 0, hi = s->nr, mid;
 
@@ -273,11 +274,34 @@ static struct io_region *snapshot_find(const struct io_snapshot *s, u64 addr)
 		else
 			hi = mid;
 	}
-	return lo < s->nr && s->seg[lo].first <= addr ? s->seg[lo].region : NULL;
+	return lo;
 }
 
-/* Who answers at @addr, shown in @rd until reader_leave(); or NULL, and then nothing is shown. */
-static struct io_region *reader_enter(struct io_map *map, struct io_reader *rd, u64 addr)
+/*
+ * Who answers at @addr, or NULL. @ret_last: up to there it is the same. @last_found: where the reader found something before, be it in
+ * another snapshot: a guess, for what is accessed is accessed again.
+ */
+static struct io_region *snapshot_find(const struct io_snapshot *s, u64 addr, unsigned int *last_found, u64 *ret_last)
+{
+	unsigned int i = *last_found;
+
+	if (i >= s->nr || addr < s->seg[i].first || addr > s->seg[i].last)
+		i = snapshot_search(s, addr);
+	if (i == s->nr) {
+		*ret_last = UINT64_MAX;
+		return NULL;
+	}
+	if (s->seg[i].first > addr) {
+		*ret_last = s->seg[i].first - 1;
+		return NULL;
+	}
+	*last_found = i;
+	*ret_last = s->seg[i].last;
+	return s->seg[i].region;
+}
+
+/* Who answers at @addr, up to @ret_last; shown in @rd until reader_leave(). NULL: nobody, and then nothing is shown. */
+static struct io_region *reader_enter(struct io_map *map, struct io_reader *rd, u64 addr, u64 *ret_last)
 {
 	struct io_snapshot *s;
 	struct io_region *r;
@@ -287,7 +311,7 @@ static struct io_region *reader_enter(struct io_map *map, struct io_reader *rd, 
 		atomic_store(&rd->snapshot, s);
 		if (atomic_load(&map->cur) != s)
 			continue;	/* (inv. 2) */
-		r = snapshot_find(s, addr);
+		r = snapshot_find(s, addr, &rd->last_found, ret_last);
 		if (!r)
 			break;
 		atomic_store(&rd->region, r);
@@ -312,34 +336,79 @@ static unsigned int piece_size(const struct io_region *r, u64 off, unsigned int 
 	return size;
 }
 
-/* @val: what is written, or what was read. */
-static bool map_access(struct io_map *map, struct io_reader *rd, u64 addr, unsigned int size, bool is_write, u64 *val)
+/* One piece of at most @room bytes, by a region that is shown. Gives its size, 0 when the region takes none such. */
+static unsigned int piece_access(struct io_region *r, u64 addr, unsigned int room, bool is_write, u64 *val)
 {
-	unsigned int done, n, shift;
-	bool served = true;
+	unsigned int n = piece_size(r, addr - r->base, room);
+
+	if (n && is_write)
+		r->ops->write(r, addr - r->base, *val & ones(n), n);
+	else if (n)
+		*val = r->ops->read(r, addr - r->base, n) & ones(n);
+	return n;
+}
+
+/*
+ * All of an access by one region that takes it as it is, or by nobody: what nearly every access is. IN_PIECES: neither, and nothing was
+ * done. Inline, because it is on the way of every exit and half of it falls away where @is_write is known.
+ */
+enum access_end { NOBODY, SERVED, IN_PIECES };
+static inline __attribute__((always_inline)) enum access_end access_at_once(struct io_map *map, struct io_reader *rd, u64 addr,
+									     unsigned int size, bool is_write, u64 *val)
+{
 	struct io_region *r;
-	u64 off, out = 0;
+	bool whole;
+	u64 last;
 
 	assert(!atomic_load_explicit(&rd->region, memory_order_relaxed));
-	for (done = 0; done < size; done += n) {
-		shift = done * 8;
-		n = 0;
-		/* an access that runs over the end of the space does not start again at 0 */
-		r = addr + done >= addr ? reader_enter(map, rd, addr + done) : NULL;
-		if (r) {
-			off = addr + done - r->base;
-			n = piece_size(r, off, size - done);
-			if (n && is_write)
-				r->ops->write(r, off, *val >> shift & ones(n), n);
-			else if (n)
-				out |= (r->ops->read(r, off, n) & ones(n)) << shift;
+	r = reader_enter(map, rd, addr, &last);
+	whole = last - addr >= size - 1;
+	if (!r) {
+		if (whole && !is_write)
+			*val = ones(size);
+		return whole ? NOBODY : IN_PIECES;
+	}
+	whole = whole && (r->ops->sizes & size) && !(size & (size - 1)) && is_aligned(addr - r->base, size);
+	if (whole && is_write)
+		r->ops->write(r, addr - r->base, *val & ones(size), size);
+	else if (whole)
+		*val = r->ops->read(r, addr - r->base, size) & ones(size);
+	reader_leave(map, rd);
+	return whole ? SERVED : IN_PIECES;
+}
+
+/*
+ * @val: what is written, or what was read. Regions come and go meanwhile, and no register may be seen in part: where nobody
+ * answers, nobody does for all of the access that was unclaimed at that moment; and a read's pieces stay with their region. A write
+ * looks anew for each, for its handler may have changed the map.
+ */
+static bool access_in_pieces(struct io_map *map, struct io_reader *rd, u64 addr, unsigned int size, bool is_write, u64 *val)
+{
+	unsigned int done = 0, end, n;
+	struct io_region *r;
+	u64 out = 0, piece, last;
+	bool served = true;
+
+	while (done < size) {
+		r = NULL;
+		last = UINT64_MAX;
+		if (addr + done >= addr)	/* an access that runs over the end of the space does not start again at 0 */
+			r = reader_enter(map, rd, addr + done, &last);
+		end = done + (unsigned int)MIN(last - (addr + done), (u64)(size - done - 1)) + 1;
+		do {
+			piece = is_write ? *val >> done * 8 : 0;
+			n = r ? piece_access(r, addr + done, size - done, is_write, &piece) : 0;
+			if (!n) {
+				served = false;
+				n = r ? 1 : end - done;
+				piece = ones(n);
+			}
+			if (!is_write)
+				out |= piece << done * 8;
+			done += n;
+		} while (done < end && !is_write);
+		if (r)
 			reader_leave(map, rd);
-		}
-		if (!n) {
-			n = 1;
-			out |= 0xffULL << shift;
-			served = false;
-		}
 	}
 	if (!is_write)
 		*val = out;
@@ -348,12 +417,16 @@ static bool map_access(struct io_map *map, struct io_reader *rd, u64 addr, unsig
 
 bool io_map_read(struct io_map *map, struct io_reader *rd, u64 addr, unsigned int size, u64 *ret)
 {
-	return map_access(map, rd, addr, size, false, ret);
+	enum access_end end = access_at_once(map, rd, addr, size, false, ret);
+
+	return end == IN_PIECES ? access_in_pieces(map, rd, addr, size, false, ret) : end == SERVED;
 }
 
 bool io_map_write(struct io_map *map, struct io_reader *rd, u64 addr, unsigned int size, u64 val)
 {
-	return map_access(map, rd, addr, size, true, &val);
+	enum access_end end = access_at_once(map, rd, addr, size, true, &val);
+
+	return end == IN_PIECES ? access_in_pieces(map, rd, addr, size, true, &val) : end == SERVED;
 }
 
 /* --- life --- */
@@ -400,6 +473,7 @@ void io_reader_add(struct io_map *map, struct io_reader *rd)
 {
 	atomic_init(&rd->snapshot, NULL);
 	atomic_init(&rd->region, NULL);
+	rd->last_found = 0;
 	list_add_tail(&map->readers, &rd->node);
 }
 

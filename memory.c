@@ -5,8 +5,10 @@
  */
 #include "vmm/memory.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 int guest_mem_add(struct guest_mem *gm, gpa_t gpa, u64 size, void *hva)
 {
@@ -67,8 +69,8 @@ static void *piece(const struct guest_mem *gm, gpa_t gpa, u64 len, u64 *ret_len)
 	return (char *)r->hva + off;
 }
 
-/* Is every byte of [gpa, gpa+len) RAM? So that a failed copy leaves nothing half done. */
-static bool all_ram(const struct guest_mem *gm, gpa_t gpa, u64 len)
+/* Copies ask first, so that one that fails leaves nothing half done. */
+bool guest_is_ram(const struct guest_mem *gm, gpa_t gpa, u64 len)
 {
 	u64 n;
 
@@ -89,7 +91,7 @@ int guest_read(const struct guest_mem *gm, gpa_t gpa, void *dst, size_t len)
 		memcpy(dst, src, len);
 		return 0;
 	}
-	if (!all_ram(gm, gpa, len))
+	if (!guest_is_ram(gm, gpa, len))
 		return -EFAULT;
 	for (; len; gpa += n, len -= n, dst = (char *)dst + n) {
 		src = piece(gm, gpa, len, &n);
@@ -107,7 +109,7 @@ int guest_write(const struct guest_mem *gm, gpa_t gpa, const void *src, size_t l
 		memcpy(dst, src, len);
 		return 0;
 	}
-	if (!all_ram(gm, gpa, len))
+	if (!guest_is_ram(gm, gpa, len))
 		return -EFAULT;
 	for (; len; gpa += n, len -= n, src = (const char *)src + n) {
 		dst = piece(gm, gpa, len, &n);
@@ -121,7 +123,7 @@ int guest_fill(const struct guest_mem *gm, gpa_t gpa, u8 byte, u64 len)
 	void *dst;
 	u64 n;
 
-	if (!all_ram(gm, gpa, len))
+	if (!guest_is_ram(gm, gpa, len))
 		return -EFAULT;
 	for (; len; gpa += n, len -= n) {
 		dst = piece(gm, gpa, len, &n);
@@ -150,6 +152,74 @@ int guest_iov(const struct guest_mem *gm, gpa_t gpa, u64 len, enum guest_dir dir
 		iov[cnt++] = (struct iovec){ .iov_base = p, .iov_len = n };
 	}
 	return (int)cnt;
+}
+
+/* --- giving memory back --- */
+
+/* Host memory inside one range, rounded inward to whole host pages. */
+static int discard(const struct guest_mem *gm, void *hva, u64 len, u64 *done)
+{
+	u64 start = align_up((uintptr_t)hva, gm->host_page), end = align_down((uintptr_t)hva + len, gm->host_page);
+
+	if (start >= end)
+		return 0;
+	/* A file keeps its content when a mapping lets go of it: there the hole is made in the file. [madvise(2)] */
+	if (madvise((void *)(uintptr_t)start, end - start, gm->shared ? MADV_REMOVE : MADV_DONTNEED) < 0)
+		return -errno;
+	*done += end - start;
+	return 0;
+}
+
+static int discard_refused(const struct guest_mem *gm)
+{
+	if (!gm->host_page)
+		return -EOPNOTSUPP;
+	return gm->pins ? -EBUSY : 0;
+}
+
+int guest_discard(const struct guest_mem *gm, gpa_t gpa, u64 len, u64 *ret_done)
+{
+	void *hva;
+	u64 n;
+	int r;
+
+	*ret_done = 0;
+	if (!guest_is_ram(gm, gpa, len))
+		return -EFAULT;
+	r = discard_refused(gm);
+	for (; !r && len; gpa += n, len -= n) {
+		hva = piece(gm, gpa, len, &n);
+		r = discard(gm, hva, n, ret_done);
+	}
+	return r;
+}
+
+int guest_discard_piece(const struct guest_mem *gm, const struct iovec *p, u64 *ret_done)
+{
+	uintptr_t hva = (uintptr_t)p->iov_base, base;
+	unsigned int i;
+	int r;
+
+	*ret_done = 0;
+	for (i = 0; i < gm->nr; i++) {
+		base = (uintptr_t)gm->ram[i].hva;
+		if (hva < base || hva - base >= gm->ram[i].size || p->iov_len > gm->ram[i].size - (hva - base))
+			continue;
+		r = discard_refused(gm);
+		return r < 0 ? r : discard(gm, p->iov_base, p->iov_len, ret_done);
+	}
+	return -EFAULT;
+}
+
+void guest_mem_pin(struct guest_mem *gm)
+{
+	gm->pins++;
+}
+
+void guest_mem_unpin(struct guest_mem *gm)
+{
+	assert(gm->pins);
+	gm->pins--;
 }
 
 gpa_t guest_ram_end(const struct guest_mem *gm, gpa_t limit)

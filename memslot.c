@@ -125,6 +125,18 @@ static int hugetlb_open(const char *path, u64 *ret_page, struct error *err)
 	return fd;
 }
 
+/*
+ * A hint; not every host knows it. The first 2 MiB from guest address 0 stay small pages: of a PC's low memory a few pages are touched,
+ * and a whole huge page there is 2 MiB to clear before the guest runs, which a small guest never uses.
+ */
+static void advise_huge(gpa_t gpa, u64 size, char *hva)
+{
+	u64 skip = gpa ? 0 : MIN(size, THP_SIZE);
+
+	if (size > skip)
+		madvise(hva + skip, size - skip, MADV_HUGEPAGE);
+}
+
 int ram_create(struct vm *vm, const struct ram_layout *layout, const char *hugetlbfs, struct error *err)
 {
 	int prot = PROT_READ | PROT_WRITE, flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -177,7 +189,7 @@ int ram_create(struct vm *vm, const struct ram_layout *layout, const char *huget
 					       hugetlbfs ? " in --hugetlbfs " : "", hugetlbfs ? hugetlbfs : "");
 		file_off += map_size;
 		if (!hugetlbfs)
-			madvise(hva, size, MADV_HUGEPAGE);	/* a hint; not every host has it */
+			advise_huge(gpa, size, hva);
 		madvise(hva, map_size, MADV_DONTDUMP);
 		off = (u64)(hva - (char *)t->block) + map_size + GUARD_SIZE;
 
@@ -190,6 +202,8 @@ int ram_create(struct vm *vm, const struct ram_layout *layout, const char *huget
 		if (r < 0)
 			return error_set_errno(err, r, "memory layout");
 	}
+	vm->mem.host_page = hugetlbfs ? huge_page : (u64)sysconf(_SC_PAGESIZE);
+	vm->mem.shared = hugetlbfs;
 	return 0;
 }
 

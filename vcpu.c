@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util/log.h"
@@ -195,19 +196,26 @@ static void system_event(struct vcpu *vcpu)
 	}
 }
 
+/* One thread writes: no locked instruction is needed for that. */
+static void count(_Atomic u64 *n)
+{
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
 static void handle_exit(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
+	count(&vcpu->stats.exit[MIN(run->exit_reason, VCPU_EXIT_REASONS - 1U)]);
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
-		vcpu->stats.pio++;
+		count(&vcpu->stats.pio);
 		vcpu->pending_io = true;
 		ioport_access(vcpu, run->io.port, (u8 *)run + run->io.data_offset, run->io.size, run->io.count,
 			      run->io.direction == KVM_EXIT_IO_OUT);
 		return;
 	case KVM_EXIT_MMIO:
-		vcpu->stats.mmio++;
+		count(&vcpu->stats.mmio);
 		vcpu->pending_io = true;
 		mmio_access(vcpu, run->mmio.phys_addr, run->mmio.data, run->mmio.len, run->mmio.is_write);
 		return;
@@ -227,7 +235,7 @@ static void handle_exit(struct vcpu *vcpu)
 		if (arch_vcpu_exit(vcpu) < 0)
 			vcpu_crashed(vcpu, "unhandled exit, reason %u", run->exit_reason);
 	}
-	vcpu->stats.other++;
+	count(&vcpu->stats.other);
 }
 
 static void *vcpu_thread(void *arg)
@@ -237,11 +245,12 @@ static void *vcpu_thread(void *arg)
 	sigset_t set;
 
 	current = vcpu;
+	vcpu->tid = (int)syscall(SYS_gettid);
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
-	pthread_setname_np(pthread_self(), name);
 	sigemptyset(&set);
 	sigaddset(&set, kick_signal());
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	thread_begin(THREAD_VCPU, name);
 
 	for (;;) {
 		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
@@ -282,13 +291,15 @@ int vcpus_start(struct vm *vm, struct error *err)
 	return 0;
 }
 
+/* Not pthread_kill(), which in musl is tkill: the sandbox has no signals to other processes. */
 static void kick_all(struct vm *vm)
 {
 	unsigned int i;
 
+	/* One that has no id yet has still to look at vcpus_attention. */
 	for (i = 0; i < vm->cfg.cpus; i++)
-		if (vm->vcpu[i].started)
-			pthread_kill(vm->vcpu[i].thread, kick_signal());
+		if (vm->vcpu[i].started && vm->vcpu[i].tid)
+			syscall(SYS_tgkill, getpid(), vm->vcpu[i].tid, kick_signal());
 }
 
 static void hold_locked(struct vm *vm)
@@ -343,6 +354,7 @@ void vcpus_stop(struct vm *vm)
 			continue;
 		pthread_join(vm->vcpu[i].thread, NULL);
 		vm->vcpu[i].started = false;
+		vm->vcpu[i].tid = 0;
 		vm->vcpus_started--;
 	}
 }

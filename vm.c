@@ -24,6 +24,7 @@
 #include "vmm/arch.h"
 #include "vmm/console.h"
 #include "vmm/irq.h"
+#include "vmm/kvm-stats.h"
 
 enum { KVM_API = 12 };	/* [api 4.1] anything else is to be refused */
 
@@ -62,6 +63,18 @@ static void cancel_output(struct vm *vm, bool cancel)
 	}
 }
 
+void vm_hold_vcpus(struct vm *vm)
+{
+	cancel_output(vm, true);
+	vcpus_pause(vm);
+	cancel_output(vm, false);
+}
+
+void vm_release_vcpus(struct vm *vm)
+{
+	vcpus_resume(vm);
+}
+
 /* vCPUs are paused. */
 static int restart(struct vm *vm, struct error *err)
 {
@@ -90,11 +103,8 @@ static void decide_exit(struct event_work *work)
 	struct vm *vm = container_of(work, struct vm, exit_work);
 	bool again;
 
-	if (vm->cfg.reboot) {	/* what a vCPU still says on the way out belongs to the run that ends */
-		cancel_output(vm, true);
-		vcpus_pause(vm);
-		cancel_output(vm, false);
-	}
+	if (vm->cfg.reboot)	/* what a vCPU still says on the way out belongs to the run that ends */
+		vm_hold_vcpus(vm);
 	pthread_mutex_lock(&vm->exit_lock);
 	/* A guest that said it panicked has crashed, however it goes down after that. */
 	if (vm->panicked && (vm->exit_cause == VM_EXIT_RESET || vm->exit_cause == VM_EXIT_CRASH ||
@@ -156,9 +166,7 @@ int vm_pause(struct vm *vm)
 {
 	if (vm->paused)
 		return -EALREADY;
-	cancel_output(vm, true);
-	vcpus_pause(vm);
-	cancel_output(vm, false);
+	vm_hold_vcpus(vm);
 	devices_stop(vm);
 	vm->paused = true;
 	return 0;
@@ -231,7 +239,7 @@ static struct vm *vm_alloc(const struct vm_config *cfg)
 	if (!vm)
 		return NULL;
 	vm->cfg = *cfg;
-	vm->kvm_fd = vm->vm_fd = -1;
+	vm->kvm_fd = vm->vm_fd = vm->kernel_fd = vm->initrd_fd = -1;
 	list_init(&vm->devices);
 	list_init(&vm->ram_listeners);
 	pthread_mutex_init(&vm->slot_lock, NULL);
@@ -276,6 +284,8 @@ int vm_create(const struct vm_config *cfg, struct error *err, struct vm **ret)
 	arch_ram_layout(cfg, &layout);
 	r = ram_create(vm, &layout, cfg->hugetlbfs, err);
 	if (!r)
+		r = arch_irqchip_create(vm, err);
+	if (!r)
 		r = vcpus_create(vm, err);
 	if (!r)
 		r = console_open(vm, err);
@@ -306,10 +316,17 @@ int vm_run(struct vm *vm, struct error *err)
 		if (r < 0)
 			return error_set_errno(err, r, "--timeout");
 	}
-	r = vcpus_start(vm, err);
+	/* Each thread inherits what the main thread has given up, and gives up more when it begins. */
+	if (!vm->cfg.no_sandbox)
+		r = vm_confine(vm, err);
+	if (!r)
+		r = devices_prepare(vm, err);
+	if (!r)
+		r = vcpus_start(vm, err);
 	if (r < 0)
 		goto stop;
 	devices_start(vm);
+	thread_begin(THREAD_MAIN, NULL);
 	vm_emit(vm, VM_EVENT_STARTED, 0, NULL);
 	vcpus_resume(vm);
 	r = event_loop_run(vm->loop);
@@ -334,6 +351,7 @@ void vm_free(struct vm *vm)
 		return;
 	vcpus_stop(vm);
 	devices_free(vm);
+	vm_kvm_stats_free(vm);
 	if (vm->loop)
 		console_close(vm);
 	vcpus_free(vm);
@@ -342,6 +360,7 @@ void vm_free(struct vm *vm)
 	irq_free(vm);
 	if (vm->loop) {
 		event_timer_del(&vm->timeout);
+		event_del(&vm->violation);
 		event_work_cancel(vm->loop, &vm->exit_work);
 		event_loop_free(vm->loop);
 	}
@@ -349,6 +368,10 @@ void vm_free(struct vm *vm)
 		close(vm->vm_fd);
 	if (vm->kvm_fd >= 0)
 		close(vm->kvm_fd);
+	if (vm->kernel_fd >= 0)
+		close(vm->kernel_fd);
+	if (vm->initrd_fd >= 0)
+		close(vm->initrd_fd);
 	ram_free(vm);
 	for (i = 0; i < IO_SPACES; i++)
 		io_map_free(&vm->io[i]);

@@ -331,13 +331,17 @@ static void finished(struct event_source *src, u32 events)
 
 /* --- attach, detach, close: not the loop's thread --- */
 
+int disk_prepare(struct disk *d, struct error *err)
+{
+	return d->engine_ready ? 0 : disk_engine_setup(d, err);
+}
+
 int disk_attach(struct disk *d, struct event_loop *loop, void (*batch_done)(void *arg), void *arg)
 {
-	int r = 0;
+	int r;
 
 	assert(!d->loop);
-	if (!d->engine_ready)
-		r = disk_engine_setup(d, NULL);
+	r = disk_prepare(d, NULL);
 	if (r < 0)
 		return r;
 	d->batch_done = batch_done;

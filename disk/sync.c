@@ -152,7 +152,7 @@ static void *pool_thread(void *arg)
 	struct disk *d = arg;
 	struct disk_pool *p = &d->pool;
 
-	pthread_setname_np(pthread_self(), "disk-worker");
+	thread_begin(THREAD_WORKER, "disk-worker");
 	pthread_mutex_lock(&p->lock);
 	while (!p->end) {
 		if (p->todo.head) {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * engine=io_uring: one ring for a disk [io_uring(7)]; a commit is one io_uring_enter(), completions come by the disk's eventfd.
- * Needs a kernel whose completion queue never drops (5.5); administrators and seccomp may forbid io_uring, then create() says so.
+ * Needs a kernel whose completion queue never drops (5.5) and that lets a ring be narrowed down (5.10): a ring can open files and
+ * connect sockets, past any seccomp filter, so ours is told for good which three operations it may do. Administrators and seccomp may
+ * forbid io_uring; then create() says so.
  *
  * Left out: registered buffers and files, polled I/O, a kernel-side submission thread.
  *
@@ -11,6 +13,8 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "disk/engine.h"
 
@@ -20,6 +24,24 @@ struct uring {
 	unsigned int unsent;	/* of those, the latter */
 };
 
+/* The ring, which is disabled till then, does what uring_queue() asks for, and nothing else may be registered with it. */
+static int restrict_ring(struct io_uring *ring)
+{
+	static const u8 ops[] = { IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC };
+	struct io_uring_restriction only[ARRAY_SIZE(ops)] = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		only[i].opcode = IORING_RESTRICTION_SQE_OP;
+		only[i].sqe_op = ops[i];
+	}
+	/* liburing's own functions for this are missing from the shared library of some releases */
+	if (syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_RESTRICTIONS, only, ARRAY_SIZE(only)) < 0 ||
+	    syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+		return -errno;
+	return 0;
+}
+
 static int uring_create(struct disk *d)
 {
 	struct uring *u = calloc(1, sizeof(*u));
@@ -27,12 +49,14 @@ static int uring_create(struct disk *d)
 
 	if (!u)
 		return -ENOMEM;
-	r = io_uring_queue_init(DISK_DEPTH, &u->ring, 0);
+	r = io_uring_queue_init(DISK_DEPTH, &u->ring, IORING_SETUP_R_DISABLED);
 	if (r < 0)
 		goto free_engine;
 	r = u->ring.features & IORING_FEAT_NODROP ? 0 : -EOPNOTSUPP;
 	if (!r)
 		r = io_uring_register_eventfd(&u->ring, d->event_fd);
+	if (!r)
+		r = restrict_ring(&u->ring);
 	if (r < 0)
 		goto exit_ring;
 	d->engine = u;

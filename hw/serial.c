@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/json.h"
 #include "vmm/chardev.h"
 #include "vmm/hw.h"
 #include "vmm/irq.h"
@@ -70,6 +71,7 @@ struct serial {
 	bool wait_for_room;
 
 	_Atomic unsigned int polls;	/* LSR reads since any other access */
+	_Atomic u64 sent;		/* bytes */
 	_Atomic bool thr_direct;	/* a write at offset 0 is for the line and changes nothing else here */
 	pthread_mutex_t lock;		/* guards everything below */
 	bool stopped;
@@ -80,6 +82,9 @@ struct serial {
 	bool thre_pending;		/* the THRE interrupt; the register itself is always empty */
 	u8 rx[FIFO_SIZE], rx_err[FIFO_SIZE];	/* LSR_CHAR bits of each, until it is at the top */
 	unsigned int rx_head, rx_len;
+	u64 received;			/* bytes of the back end */
+	u8 sysrq;			/* the key that follows a BREAK, when sysrq_left is not 0 */
+	unsigned int sysrq_left;	/* 2: BREAK and key have no room yet, 1: the key */
 };
 
 /* Whether input is for somebody. Looped back, SIN is disconnected. */
@@ -180,6 +185,24 @@ static void rx_clear(struct serial *s)
 	s->rx_head = s->rx_len = 0;
 	memset(s->rx, 0, sizeof(s->rx));
 	memset(s->rx_err, 0, sizeof(s->rx_err));
+	s->sysrq_left = 0;
+}
+
+/* BREAK is a character of zeroes with its bit set. [PC16550D LSR bit 4] */
+static void rx_put_break(struct serial *s)
+{
+	rx_put(s, 0, LSR_BI);
+}
+
+/* A sysrq that found no room: before anything of the back end's, so that nothing comes between BREAK and key. */
+static void rx_feed(struct serial *s)
+{
+	for (; s->sysrq_left && s->rx_len < rx_room_size(s); s->sysrq_left--) {
+		if (s->sysrq_left == 2)
+			rx_put_break(s);
+		else
+			rx_put(s, s->sysrq, 0);
+	}
 }
 
 static u8 read_lsr(struct serial *s)
@@ -238,6 +261,7 @@ static void write_fcr(struct serial *s, u8 val)
 
 static void send_byte(struct serial *s, u8 byte)
 {
+	atomic_fetch_add_explicit(&s->sent, 1, memory_order_relaxed);
 	if (!s->cd)
 		return;
 	if (s->wait_for_room)
@@ -312,6 +336,7 @@ static void serial_write(struct io_region *r, u64 off, u64 v, unsigned int size)
 	default:
 		break;	/* LSR is for factory tests [PC16550D LSR]; MSR is read-only */
 	}
+	rx_feed(s);
 	update(s);
 	resume = wants_input(s);
 	pthread_mutex_unlock(&s->lock);
@@ -366,6 +391,7 @@ static u64 serial_read(struct io_region *r, u64 off, unsigned int size)
 		val = s->scr;
 		break;
 	}
+	rx_feed(s);
 	update(s);
 	resume = wants_input(s);
 	pthread_mutex_unlock(&s->lock);
@@ -392,6 +418,7 @@ static size_t serial_receive(struct chardev_client *c, const u8 *buf, size_t len
 	if (rx_wanted(s))
 		for (; n < len && s->rx_len < rx_room_size(s); n++)
 			rx_put(s, buf[n], 0);
+	s->received += n;
 	s->rx_waits = n < len;
 	update(s);
 	pthread_mutex_unlock(&s->lock);
@@ -408,14 +435,13 @@ static void serial_changed(struct chardev_client *c)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* BREAK is a character of zeroes with its bit set. [PC16550D LSR bit 4] */
 static void serial_line_break(struct chardev_client *c)
 {
 	struct serial *s = of_client(c);
 
 	pthread_mutex_lock(&s->lock);
 	if (!s->stopped && !(s->mcr & MCR_LOOP))
-		rx_put(s, 0, LSR_BI);
+		rx_put_break(s);
 	update(s);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -553,10 +579,53 @@ static void serial_free(struct device *dev)
 	free(s);
 }
 
+static void serial_stats(struct device *dev, struct strbuf *b)
+{
+	struct serial *s = of_dev(dev);
+
+	json_u64(b, "bytes_sent", atomic_load_explicit(&s->sent, memory_order_relaxed));
+	pthread_mutex_lock(&s->lock);
+	json_u64(b, "bytes_received", s->received);
+	pthread_mutex_unlock(&s->lock);
+}
+
 static const struct device_ops serial_ops = {
 	.reset = serial_reset, .stop = serial_stop, .start = serial_start,
-	.save = serial_save, .load = serial_load, .free = serial_free,
+	.save = serial_save, .load = serial_load, .free = serial_free, .stats = serial_stats,
 };
+
+static struct serial *find_in_front_of(struct vm *vm, const struct chardev *cd)
+{
+	struct device *dev;
+	unsigned int i;
+
+	for (i = 0; (dev = device_find(vm, DEV_UART_16550, i)); i++)
+		if (of_dev(dev)->cd == cd)
+			return of_dev(dev);
+	return NULL;
+}
+
+int serial_send_sysrq(struct vm *vm, const struct chardev *cd, u8 key)
+{
+	struct serial *s = find_in_front_of(vm, cd);
+	int r = 0;
+
+	if (!s)
+		return -ENODEV;
+	pthread_mutex_lock(&s->lock);
+	if (s->sysrq_left) {
+		r = -EBUSY;
+	} else if (!rx_wanted(s)) {
+		r = -EAGAIN;
+	} else {
+		s->sysrq = key;
+		s->sysrq_left = 2;
+		rx_feed(s);
+		update(s);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return r;
+}
 
 int serial_create(struct vm *vm, const struct serial_config *cfg)
 {

@@ -181,7 +181,7 @@ TEST(file_is_read_like_memory)
 
 	CHECK_EQ(write(fd, data, sizeof(data)), sizeof(data));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	CHECK_EQ(boot_image_open(&img, "kernel", path, &err), 0);
+	CHECK_EQ(boot_image_open(&img, "kernel", path, NULL, &err), 0);
 	CHECK_EQ(img.size, sizeof(data));
 	CHECK_EQ(img.head_len, BOOT_IMAGE_HEAD);
 	CHECK_EQ(boot_image_read(&img, 70000, buf, sizeof(buf), &err), 0);
@@ -190,6 +190,30 @@ TEST(file_is_read_like_memory)
 	CHECK_EQ(boot_image_read(&img, 70000, buf, sizeof(buf), &err), -ENODATA);
 	boot_image_close(&img);
 	CHECK_EQ(img.fd, -1);
+	close(fd);
+}
+
+TEST(kept_file_is_read_again_without_its_path)
+{
+	char path[] = "/tmp/boot-image-test-XXXXXX";
+	int fd = mkstemp(path), keep = -1;
+	u8 buf[100];
+
+	CHECK_EQ(write(fd, data, 5000), 5000);
+	CHECK_EQ(boot_image_open(&img, "kernel", path, &keep, &err), 0);
+	CHECK_EQ(img.fd, keep);
+	boot_image_close(&img);
+	unlink(path);
+	CHECK_EQ(ftruncate(fd, 4000), 0);	/* judged again */
+	CHECK_EQ(boot_image_open(&img, "kernel", path, &keep, &err), 0);
+	CHECK_EQ(img.size, 4000);
+	CHECK_EQ(boot_image_read(&img, 3000, buf, sizeof(buf), &err), 0);
+	CHECK(!memcmp(buf, data + 3000, sizeof(buf)));
+	boot_image_close(&img);
+	CHECK_EQ(ftruncate(fd, 0), 0);
+	CHECK_EQ(boot_image_open(&img, "kernel", path, &keep, &err), -ENODATA);
+	CHECK_EQ(fcntl(keep, F_GETFD), FD_CLOEXEC);	/* still the caller's */
+	close(keep);
 	close(fd);
 }
 
@@ -213,17 +237,17 @@ TEST(initrd_is_read_to_its_place)
 
 	CHECK_EQ(write(fd, data, 5000), 5000);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	CHECK_EQ(boot_initrd_load(&gm, path, &where, &at, &err), 0);
+	CHECK_EQ(boot_initrd_load(&gm, path, NULL, &where, &at, &err), 0);
 	CHECK_EQ(at.start, 4 * MIB - 8192);
 	CHECK_EQ(at.end, 4 * MIB - 8192 + 5000);
 	CHECK(!memcmp(guest_ptr(&gm, at.start, 5000), data, 5000));
 	at.start = 1;
 	CHECK_EQ(ftruncate(fd, 5 * MIB), 0);
-	CHECK_EQ(boot_initrd_load(&gm, path, &where, &at, &err), -ENOSPC);
+	CHECK_EQ(boot_initrd_load(&gm, path, NULL, &where, &at, &err), -ENOSPC);
 	CHECK(strstr(err.msg, "no room for its 5 MiB beside the kernel in the guest's 5 MiB of RAM"));
 	CHECK_EQ(at.start, 1);
 	CHECK_EQ(ftruncate(fd, 0), 0);
-	CHECK_EQ(boot_initrd_load(&gm, path, &where, &at, &err), -ENODATA);
+	CHECK_EQ(boot_initrd_load(&gm, path, NULL, &where, &at, &err), -ENODATA);
 	CHECK(strstr(err.msg, "': the file is empty"));
 	close(fd);
 }
@@ -262,6 +286,7 @@ int main(void)
 	RUN(unpacking_within_less_than_the_head_is_bounded);
 	RUN(plain_content_is_left_alone);
 	RUN(file_is_read_like_memory);
+	RUN(kept_file_is_read_again_without_its_path);
 	RUN(read_error_is_passed_on);
 	RUN(initrd_is_read_to_its_place);
 	RUN(sizes_are_readable);

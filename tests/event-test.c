@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Event loops: sources, timers, posted work, and removal against a running callback.
- * links: event.c util/str.c
+ * links: event.c util/str.c util/thread.c
  */
 #include <errno.h>
 #include <signal.h>

@@ -459,7 +459,7 @@ static u64 slow_read(struct io_region *r, u64 off, unsigned int size)
 	sem_post(&s->entered);
 	sem_wait(&s->go);
 	atomic_store(&s->done, true);
-	return 0;
+	return 0x5a5a5a5a;
 }
 
 static const struct io_ops slow_ops = { .read = slow_read, .sizes = 4 };
@@ -469,15 +469,16 @@ struct removal {
 	struct slow *s;
 	_Atomic bool returned;
 	bool done_before_return;
+	u8 data[8];		/* read, @len bytes */
+	unsigned int len;
 };
 
 static void *read_slow(void *arg)
 {
 	struct removal *rem = arg;
-	u8 data[4];
 
 	current = &rem->m->vcpu[0];
-	mmio_access(current, 0x1000, data, 4, false);
+	mmio_access(current, 0x1000, rem->data, rem->len, false);
 	return NULL;
 }
 
@@ -496,7 +497,7 @@ TEST(removal_waits_for_a_running_handler)
 {
 	struct machine *m = machine_new();
 	struct slow s = { .done = false };
-	struct removal rem = { .m = m, .s = &s };
+	struct removal rem = { .m = m, .s = &s, .len = 4 };
 	struct probe other = { .tag = 7 };
 	pthread_t reader, remover;
 	u8 data[4];
@@ -523,6 +524,30 @@ TEST(removal_waits_for_a_running_handler)
 	pthread_join(reader, NULL);
 	CHECK(rem.done_before_return);
 	CHECK(!s.region.mapped);
+	machine_free(m);
+}
+
+TEST(read_in_pieces_is_whole_though_its_region_leaves)
+{
+	struct machine *m = machine_new();
+	struct slow s = { .done = false };
+	struct removal rem = { .m = m, .s = &s, .len = 8 };
+	pthread_t reader, remover;
+
+	sem_init(&s.entered, 0, 0);
+	sem_init(&s.go, 0, 0);
+	io_map_region(&m->vm, &s.region, IO_MMIO, 0x1000, 8, &slow_ops, "slow");
+	pthread_create(&reader, NULL, read_slow, &rem);
+	sem_wait(&s.entered);
+	pthread_create(&remover, NULL, remove_slow, &rem);
+	while (!atomic_load(&m->vm.io[IO_MMIO].waiters))
+		sched_yield();
+	/* between its two dwords the region is gone for everybody else */
+	sem_post(&s.go);
+	sem_post(&s.go);
+	pthread_join(remover, NULL);
+	pthread_join(reader, NULL);
+	CHECK_EQ(get_le64(rem.data), 0x5a5a5a5a5a5a5a5aULL);
 	machine_free(m);
 }
 
@@ -575,10 +600,11 @@ static u64 victim_read(struct io_region *r, u64 off, unsigned int size)
 
 	if (!v->live)
 		atomic_fetch_add(&violations, 1);
-	return v->cookie;
+	return v->cookie >> off * 8;
 }
 
-static const struct io_ops victim_ops = { .read = victim_read, .sizes = 4 };
+/* bytes too, so that a read that missed its first byte could get the others */
+static const struct io_ops victim_ops = { .read = victim_read, .sizes = 1 | 2 | 4 };
 
 /* Config space, as far as the bus can tell: a permanent region whose handler moves its own victim. */
 struct mover {
@@ -707,6 +733,7 @@ int main(void)
 	RUN(string_port_access_is_so_many_single_ones_in_order);
 	RUN(mapping_a_mapped_region_again_is_refused);
 	RUN(removal_waits_for_a_running_handler);
+	RUN(read_in_pieces_is_whole_though_its_region_leaves);
 	RUN(handler_may_unmap_its_own_region);
 	RUN(regions_move_from_two_handlers_at_once_while_others_read);
 	return tap_done();

@@ -4,6 +4,7 @@
  * links: memory.c
  */
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "tests/tap.h"
 #include "vmm/memory.h"
@@ -98,6 +99,139 @@ TEST(ram_end_and_size)
 	CHECK_EQ(guest_ram_size(&gm), 0x4000);
 }
 
+enum { PAGES = 16, PAGE = 4096 };
+
+static struct guest_mem own;
+static u8 *block;
+
+/* Two ranges side by side and one apart; memory of our own, filled. */
+static void setup_own(bool shared)
+{
+	block = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS, -1, 0);
+	if (block == MAP_FAILED)
+		abort();
+	memset(block, 7, PAGES * PAGE);
+	own = (struct guest_mem){ .host_page = PAGE, .shared = shared };
+	if (guest_mem_add(&own, 0x10000, 4 * PAGE, block) < 0 || guest_mem_add(&own, 0x14000, 4 * PAGE, block + 8 * PAGE) < 0 ||
+	    guest_mem_add(&own, 0x40000, 4 * PAGE, block + 12 * PAGE) < 0)
+		abort();
+}
+
+/* Bit n: page n of the block is zero. */
+static unsigned int zero_pages(void)
+{
+	unsigned int i, k, mask = 0;
+
+	for (i = 0; i < PAGES; i++) {
+		for (k = 0; k < PAGE && !block[i * PAGE + k]; k++)
+			;
+		mask |= (unsigned int)(k == PAGE) << i;
+	}
+	return mask;
+}
+
+TEST(discarded_pages_read_zero_and_parts_of_pages_stay)
+{
+	unsigned int shared;
+	u64 done;
+
+	for (shared = 0; shared < 2; shared++) {
+		setup_own(shared);
+		CHECK_EQ(guest_discard(&own, 0x11000, PAGE, &done), 0);
+		CHECK_EQ(done, PAGE);
+		CHECK_EQ(zero_pages(), 0x2);
+		CHECK_EQ(guest_discard(&own, 0x12001, 2 * PAGE, &done), 0);
+		CHECK_EQ(done, PAGE);
+		CHECK_EQ(zero_pages(), 0xa);
+		CHECK_EQ(guest_discard(&own, 0x40001, PAGE - 1, &done), 0);
+		CHECK_EQ(done, 0);
+		CHECK_EQ(guest_discard(&own, 0x13000, 3 * PAGE, &done), 0);	/* from one range into the next */
+		CHECK_EQ(done, 3 * PAGE);
+		CHECK_EQ(zero_pages(), 0x30a);
+		munmap(block, PAGES * PAGE);
+	}
+}
+
+TEST(discard_is_whole_or_nothing_outside_ram)
+{
+	u64 done = 9;
+
+	setup_own(false);
+	CHECK(guest_is_ram(&own, 0x10000, 8 * PAGE));
+	CHECK(!guest_is_ram(&own, 0x10000, 8 * PAGE + 1));
+	CHECK(!guest_is_ram(&own, ~0ULL, 2));
+	CHECK_EQ(guest_discard(&own, 0x17000, 2 * PAGE, &done), -EFAULT);
+	CHECK_EQ(done, 0);
+	CHECK_EQ(guest_discard(&own, 0xf000, PAGE, &done), -EFAULT);
+	CHECK_EQ(guest_discard(&own, 0x10000, ~0ULL, &done), -EFAULT);
+	CHECK_EQ(guest_discard(&own, 0x10000, 0, &done), 0);
+	CHECK_EQ(zero_pages(), 0);
+	munmap(block, PAGES * PAGE);
+}
+
+TEST(discard_takes_a_piece_of_a_vector)
+{
+	struct iovec iov = { block, 0 };
+	u64 done;
+
+	setup_own(false);
+	CHECK_EQ(guest_iov(&own, 0x40000, 2 * PAGE, HOST_TO_GUEST, &iov, 1), 1);
+	CHECK_EQ(guest_discard_piece(&own, &iov, &done), 0);
+	CHECK_EQ(done, 2 * PAGE);
+	CHECK_EQ(zero_pages(), 0x3000);
+	iov = (struct iovec){ block + 4 * PAGE, PAGE };		/* the gap */
+	CHECK_EQ(guest_discard_piece(&own, &iov, &done), -EFAULT);
+	iov = (struct iovec){ block + 3 * PAGE, 2 * PAGE };	/* out of a range */
+	CHECK_EQ(guest_discard_piece(&own, &iov, &done), -EFAULT);
+	CHECK_EQ(zero_pages(), 0x3000);
+	munmap(block, PAGES * PAGE);
+}
+
+TEST(pinned_memory_is_not_discarded)
+{
+	struct iovec iov;
+	u64 done;
+
+	setup_own(false);
+	iov = (struct iovec){ block, PAGE };
+	guest_mem_pin(&own);
+	guest_mem_pin(&own);
+	guest_mem_unpin(&own);
+	CHECK_EQ(guest_discard(&own, 0x10000, PAGE, &done), -EBUSY);
+	CHECK_EQ(guest_discard_piece(&own, &iov, &done), -EBUSY);
+	CHECK_EQ(zero_pages(), 0);
+	guest_mem_unpin(&own);
+	CHECK_EQ(guest_discard_piece(&own, &iov, &done), 0);
+	CHECK_EQ(zero_pages(), 1);
+	munmap(block, PAGES * PAGE);
+}
+
+TEST(larger_host_pages_go_whole)
+{
+	u64 done;
+
+	setup_own(false);
+	own.host_page = 2 * PAGE;
+	/* Three pages, of which two are one of the host's: which ones, the mapping's address says. */
+	CHECK_EQ(guest_discard(&own, 0x11000, 3 * PAGE, &done), 0);
+	CHECK_EQ(done, 2 * PAGE);
+	CHECK_EQ(zero_pages(), (uintptr_t)block % (2 * PAGE) ? 0x6 : 0xc);
+	munmap(block, PAGES * PAGE);
+}
+
+TEST(discard_that_the_host_refuses_or_does_not_know)
+{
+	u64 done;
+
+	setup_own(false);
+	munmap(block + 13 * PAGE, PAGE);
+	CHECK_EQ(guest_discard(&own, 0x41000, PAGE, &done), -ENOMEM);
+	CHECK_EQ(done, 0);
+	own.host_page = 0;
+	CHECK_EQ(guest_discard(&own, 0x10000, PAGE, &done), -EOPNOTSUPP);
+	munmap(block, PAGES * PAGE);
+}
+
 TEST(iovec_copies_and_skips)
 {
 	u8 a[3] = "ab", b[4] = "cde", buf[8] = { 0 };
@@ -123,6 +257,12 @@ int main(void)
 	RUN(pointers_stay_in_one_range);
 	RUN(iov_has_a_piece_a_range);
 	RUN(ram_end_and_size);
+	RUN(discarded_pages_read_zero_and_parts_of_pages_stay);
+	RUN(discard_is_whole_or_nothing_outside_ram);
+	RUN(discard_takes_a_piece_of_a_vector);
+	RUN(pinned_memory_is_not_discarded);
+	RUN(larger_host_pages_go_whole);
+	RUN(discard_that_the_host_refuses_or_does_not_know);
 	RUN(iovec_copies_and_skips);
 	return tap_done();
 }

@@ -111,6 +111,20 @@ TEST(ram_has_its_guest_address_modulo_a_huge_page)
 	ram_free(&vm);
 }
 
+TEST(ram_can_be_given_back)
+{
+	u8 byte = 7;
+	u64 done;
+
+	CHECK(setup(MIB));
+	CHECK_EQ(guest_write(&vm.mem, 0x2000, &byte, 1), 0);
+	CHECK_EQ(guest_discard(&vm.mem, 0x2000, 0x1000, &done), 0);
+	CHECK_EQ(done, 0x1000);
+	CHECK_EQ(guest_read(&vm.mem, 0x2000, &byte, 1), 0);
+	CHECK_EQ(byte, 0);
+	ram_free(&vm);
+}
+
 TEST(ram_that_cannot_be_had_names_the_option)
 {
 	CHECK(!setup(1ULL << 60));
@@ -163,6 +177,7 @@ int main(void)
 	RUN(ids_are_used_again_and_run_out);
 	RUN(refused_slot_leaves_none);
 	RUN(ram_has_its_guest_address_modulo_a_huge_page);
+	RUN(ram_can_be_given_back);
 	RUN(ram_that_cannot_be_had_names_the_option);
 	RUN(listener_that_fails_is_undone);
 	return tap_done();

@@ -2,7 +2,7 @@
 /*
  * The ways into config space (ECAM, CF8/CFC), the host bridge, and the all-ones slots over absent functions.
  *
- * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c device.c state.c event.c util/log.c util/io.c util/str.c util/error.c util/cleanup.c
+ * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c device.c state.c event.c util/log.c util/io.c util/str.c util/error.c util/cleanup.c util/thread.c
  */
 #include "vmm/pci.h"
 

@@ -3,7 +3,7 @@
  * PCI functions: config space masks, BARs that are sized, moved, overlapped and switched, the capability list,
  * the bus, reset and state.
  *
- * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c device.c state.c event.c util/log.c util/io.c util/str.c util/error.c util/cleanup.c
+ * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c device.c state.c event.c util/log.c util/io.c util/str.c util/error.c util/cleanup.c util/thread.c
  */
 #include "vmm/pci.h"
 

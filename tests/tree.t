@@ -51,22 +51,25 @@ check_includes() { # folder, pattern of what it must not include
 	done
 }
 {
-	check_includes util 'vmm/|virtio/|hw/|x86/|disk/|chardev/|builtin'
-	check_includes include/util 'vmm/|virtio/|hw/|x86/|disk/|chardev/|builtin'
+	check_includes util 'vmm/|virtio/|hw/|x86/|disk/|chardev/|net/|builtin'
+	check_includes include/util 'vmm/|virtio/|hw/|x86/|disk/|chardev/|net/|builtin'
 	check_includes hw 'virtio/|vfio/|x86/|arm/|riscv/|disk/|builtin'
-	check_includes virtio 'hw/|vfio/|x86/|arm/|riscv/|disk/|chardev/|builtin'
+	check_includes virtio 'hw/|vfio/|x86/|arm/|riscv/|disk/|chardev/|net/|builtin'
 	check_includes disk 'vmm/(vm|vcpu|memory|pci|irq|device|iomap|arch|virtio|hw)\.h|virtio/|hw/|x86/|builtin'
+	check_includes net 'vmm/(vm|vcpu|memory|pci|irq|device|iomap|arch|virtio|hw)\.h|virtio/|hw/|x86/|builtin'
+	check_includes sandbox 'vmm/|virtio/|hw/|x86/|disk/|chardev/|net/|builtin'
 	check_includes chardev 'vmm/(vm|vcpu|memory|pci|irq|device|iomap|arch|virtio|hw)\.h|virtio/|hw/|x86/|builtin'
+	check_includes sandbox 'vmm/|virtio/|hw/|x86/|disk/|chardev/|net/|builtin'
 	check_includes x86 'virtio/|vfio/|hw/|disk/|chardev/|builtin'
 	for f in *.c; do
 		case $f in builtin*.c | main.c) continue ;; esac
-		grep -nHE '^#include "(x86|arm|riscv|builtin|virtio|hw|disk|chardev)' "$f"
+		grep -nHE '^#include "(x86|arm|riscv|builtin|virtio|hw|disk|chardev|net)' "$f"
 	done
 } > "$found"
 ok "includes run one way"
 
 for f in $(files | grep '\.c$'); do
-	case $f in builtin*.c | main.c | tests/* | bench/* | guest/*) continue ;; esac
+	case $f in builtin*.c | main.c | tests/* | bench/* | guest/* | sandbox/gen/*) continue ;; esac
 	[ -f "$f" ] && grep -nHE '\b(exit|_exit|printf|puts|perror)\(' "$f" | grep -vE ':[0-9]+:\s*(\*|/\*)'
 done > "$found"
 ok "only builtin-*.c and main.c print or exit"

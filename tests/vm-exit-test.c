@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What ends a run, and what only restarts it, when requests come close together. Everything below vm.c is fake.
- * links: vm.c event.c util/str.c util/log.c util/io.c util/error.c
+ * links: vm.c kvm-stats.c event.c util/str.c util/log.c util/io.c util/error.c util/thread.c
  */
 #include <errno.h>
 
@@ -29,6 +29,8 @@ void vcpus_free(struct vm *vm) {}
 int vcpus_create(struct vm *vm, struct error *err) { return 0; }
 void devices_stop(struct vm *vm) {}
 void devices_start(struct vm *vm) {}
+int devices_prepare(struct vm *vm, struct error *err) { return 0; }
+int vm_confine(struct vm *vm, struct error *err) { return 0; }
 void devices_free(struct vm *vm) {}
 void console_restart(struct vm *vm) {}
 void console_close(struct vm *vm) {}
@@ -44,6 +46,7 @@ int ram_create(struct vm *vm, const struct ram_layout *l, const char *dir, struc
 void ram_free(struct vm *vm) {}
 void arch_ram_layout(const struct vm_config *cfg, struct ram_layout *ret) {}
 int arch_vm_init(struct vm *vm, struct error *err) { return 0; }
+int arch_irqchip_create(struct vm *vm, struct error *err) { return 0; }
 void arch_vm_free(struct vm *vm) {}
 unsigned int arch_max_vcpus(const struct vm *vm) { return 1; }
 int arch_machine_create(struct vm *vm, struct error *err) { return 0; }

@@ -7,6 +7,8 @@
  * formats that no current kernel build offers for x86, arm64 and riscv64 by
  * default (bzip2, lzma, lzo, lz4), which are recognised only.
  *
+ * The libraries are loaded when the first stream of their format is opened (util/dl.h).
+ *
  * The data is not trusted: decoder memory is bounded (DECODER_MEMORY), output by the caller.
  */
 #include "util/decompress.h"
@@ -15,20 +17,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/dl.h"
+
 #ifdef HAVE_ZLIB
 #include <zlib.h>
+#define ZLIB_CALLS(X) X(inflateInit2_) X(inflate) X(inflateReset) X(inflateEnd)
+DL_LIBRARY(zlib, "libz.so.1", ZLIB_CALLS);
 #endif
 #ifdef HAVE_ZSTD
 #include <zstd.h>
+#define ZSTD_CALLS(X) X(ZSTD_createDStream) X(ZSTD_DCtx_setParameter) X(ZSTD_decompressStream) X(ZSTD_isError) X(ZSTD_freeDStream)
+DL_LIBRARY(zstd, "libzstd.so.1", ZSTD_CALLS);
 #endif
 #ifdef HAVE_LZMA
 #include <lzma.h>
+#define LZMA_CALLS(X) X(lzma_stream_decoder) X(lzma_code) X(lzma_end)
+DL_LIBRARY(lzma, "liblzma.so.5", LZMA_CALLS);
 #endif
 
 enum { IN_SIZE = 128 * 1024 };
 #define DECODER_MEMORY (160 * MIB)	/* enough for `zstd --ultra -22` and `xz -9` */
 
 struct codec {
+	int (*load)(struct error *err);
 	int (*open)(struct decompress *d);
 	/*
 	 * Consumes from d->in, writes below *len bytes at *out and moves both.
@@ -144,9 +155,15 @@ UNUSED static int another_member(struct decompress *d, enum compression c)
 }
 
 #ifdef HAVE_ZLIB
+static int gzip_load(struct error *err)
+{
+	return DL_LOAD(zlib, err);
+}
+
 static int gzip_open(struct decompress *d)
 {
-	return inflateInit2(&d->z, 15 + 16) == Z_OK ? 0 : -ENOMEM;	/* + 16: a gzip header and trailer */
+	/* inflateInit2(); + 16: a gzip header and trailer */
+	return zlib.inflateInit2_(&d->z, 15 + 16, ZLIB_VERSION, (int)sizeof(d->z)) == Z_OK ? 0 : -ENOMEM;
 }
 
 static int gzip_step(struct decompress *d, u8 **out, size_t *len)
@@ -158,7 +175,7 @@ static int gzip_step(struct decompress *d, u8 **out, size_t *len)
 	d->z.avail_in = (uInt)(d->in_len - d->in_pos);
 	d->z.next_out = *out;
 	d->z.avail_out = room;
-	z = inflate(&d->z, Z_NO_FLUSH);
+	z = zlib.inflate(&d->z, Z_NO_FLUSH);
 	d->in_pos = d->in_len - d->z.avail_in;
 	*out += room - d->z.avail_out;
 	*len -= room - d->z.avail_out;
@@ -169,26 +186,31 @@ static int gzip_step(struct decompress *d, u8 **out, size_t *len)
 	r = another_member(d, COMPRESSION_GZIP);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	inflateReset(&d->z);
+	zlib.inflateReset(&d->z);
 	return 0;
 }
 
 static void gzip_close(struct decompress *d)
 {
-	inflateEnd(&d->z);
+	zlib.inflateEnd(&d->z);
 }
 
-static const struct codec gzip_codec = { gzip_open, gzip_step, gzip_close };
+static const struct codec gzip_codec = { gzip_load, gzip_open, gzip_step, gzip_close };
 #endif
 
 #ifdef HAVE_ZSTD
+static int zstd_load(struct error *err)
+{
+	return DL_LOAD(zstd, err);
+}
+
 static int zstd_open(struct decompress *d)
 {
-	d->zstd.s = ZSTD_createDStream();
+	d->zstd.s = zstd.ZSTD_createDStream();
 	if (!d->zstd.s)
 		return -ENOMEM;
 	/* Windows of at most 128 MiB, as `zstd -d` allows without --long. */
-	ZSTD_DCtx_setParameter(d->zstd.s, ZSTD_d_windowLogMax, 27);
+	zstd.ZSTD_DCtx_setParameter(d->zstd.s, ZSTD_d_windowLogMax, 27);
 	return 0;
 }
 
@@ -205,11 +227,11 @@ static int zstd_step(struct decompress *d, u8 **out, size_t *len)
 			return r < 0 ? r : 1;
 	}
 	in = (ZSTD_inBuffer){ d->in + d->in_pos, d->in_len - d->in_pos, 0 };
-	z = ZSTD_decompressStream(d->zstd.s, &ob, &in);
+	z = zstd.ZSTD_decompressStream(d->zstd.s, &ob, &in);
 	d->in_pos += in.pos;
 	*out += ob.pos;
 	*len -= ob.pos;
-	if (ZSTD_isError(z))
+	if (zstd.ZSTD_isError(z))
 		return -EBADMSG;
 	d->zstd.frame_done = !z;
 	return 0;
@@ -217,17 +239,22 @@ static int zstd_step(struct decompress *d, u8 **out, size_t *len)
 
 static void zstd_close(struct decompress *d)
 {
-	ZSTD_freeDStream(d->zstd.s);
+	zstd.ZSTD_freeDStream(d->zstd.s);
 }
 
-static const struct codec zstd_codec = { zstd_open, zstd_step, zstd_close };
+static const struct codec zstd_codec = { zstd_load, zstd_open, zstd_step, zstd_close };
 #endif
 
 #ifdef HAVE_LZMA
+static int xz_load(struct error *err)
+{
+	return DL_LOAD(lzma, err);
+}
+
 static int xz_open(struct decompress *d)
 {
 	d->xz = (lzma_stream)LZMA_STREAM_INIT;
-	return lzma_stream_decoder(&d->xz, DECODER_MEMORY, LZMA_CONCATENATED) == LZMA_OK ? 0 : -ENOMEM;
+	return lzma.lzma_stream_decoder(&d->xz, DECODER_MEMORY, LZMA_CONCATENATED) == LZMA_OK ? 0 : -ENOMEM;
 }
 
 static int xz_step(struct decompress *d, u8 **out, size_t *len)
@@ -238,7 +265,7 @@ static int xz_step(struct decompress *d, u8 **out, size_t *len)
 	d->xz.avail_in = d->in_len - d->in_pos;
 	d->xz.next_out = *out;
 	d->xz.avail_out = *len;
-	z = lzma_code(&d->xz, d->in_end ? LZMA_FINISH : LZMA_RUN);
+	z = lzma.lzma_code(&d->xz, d->in_end ? LZMA_FINISH : LZMA_RUN);
 	d->in_pos = d->in_len - d->xz.avail_in;
 	*out = d->xz.next_out;
 	*len = d->xz.avail_out;
@@ -258,10 +285,10 @@ static int xz_step(struct decompress *d, u8 **out, size_t *len)
 
 static void xz_close(struct decompress *d)
 {
-	lzma_end(&d->xz);
+	lzma.lzma_end(&d->xz);
 }
 
-static const struct codec xz_codec = { xz_open, xz_step, xz_close };
+static const struct codec xz_codec = { xz_load, xz_open, xz_step, xz_close };
 #endif
 
 static const struct codec *codec_of(enum compression c)
@@ -289,6 +316,13 @@ bool compression_supported(enum compression c)
 	return codec_of(c) != NULL;
 }
 
+int compression_load(enum compression c, struct error *err)
+{
+	const struct codec *codec = codec_of(c);
+
+	return codec ? codec->load(err) : -EOPNOTSUPP;
+}
+
 int decompress_open(enum compression c, decompress_source source, void *arg, u64 max, struct decompress **ret)
 {
 	const struct codec *codec = codec_of(c);
@@ -297,6 +331,9 @@ int decompress_open(enum compression c, decompress_source source, void *arg, u64
 
 	if (!codec)
 		return -EOPNOTSUPP;
+	r = codec->load(NULL);
+	if (r < 0)
+		return r;
 	d = malloc(sizeof(*d));
 	if (!d)
 		return -ENOMEM;

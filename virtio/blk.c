@@ -12,7 +12,7 @@
  * 4. One run of queue_notify takes at most BLK_POOL chains; a driver that never stops kicking does not keep the loop's thread from
  *    other queues, completions, or its own end.
  *
- * Threads: one event loop of the disk's own, made at the first start: queue_notify, done() and blk_settle() run on it. Config space,
+ * Threads: one event loop of the disk's own, made by prepare: queue_notify, done() and blk_settle() run on it. Config space,
  * start, stop and reset come with vdev->lock held, on vCPU threads or the main thread.
  */
 #include "virtio/blk.h"
@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/json.h"
 #include "vmm/state.h"
 #include "vmm/virtio.h"
 
@@ -176,6 +177,20 @@ static void blk_notify(struct virtio_dev *vdev, unsigned int queue)
 
 /* --- life --- */
 
+static int blk_prepare(struct virtio_dev *vdev, struct error *err)
+{
+	struct virtio_blk *blk = to_blk(vdev);
+	int r;
+
+	r = disk_prepare(blk->disk, err);
+	if (r < 0)
+		return r;
+	r = event_loop_create(vdev->name, &blk->loop);
+	if (!r)
+		r = event_loop_start_thread(blk->loop);
+	return r < 0 ? error_set_errno(err, r, "disk '%s': its thread", disk_path(blk->disk)) : 0;
+}
+
 static int blk_start(struct virtio_dev *vdev)
 {
 	struct virtio_blk *blk = to_blk(vdev);
@@ -187,17 +202,6 @@ static int blk_start(struct virtio_dev *vdev)
 			blk->queue[i].pool = calloc(BLK_POOL, sizeof(struct blk_req));
 		if (!blk->queue[i].pool)
 			return -ENOMEM;
-	}
-	if (!blk->loop) {
-		r = event_loop_create(vdev->name, &blk->loop);
-		if (r < 0)
-			return r;
-		r = event_loop_start_thread(blk->loop);
-		if (r < 0) {
-			event_loop_free(blk->loop);
-			blk->loop = NULL;
-			return r;
-		}
 	}
 	r = disk_attach(blk->disk, blk->loop, blk_settle, blk);
 	if (r < 0)
@@ -249,6 +253,23 @@ static int blk_load(struct virtio_dev *vdev, struct state_reader *r)
 	return 0;
 }
 
+static void blk_stats(struct virtio_dev *vdev, struct strbuf *b)
+{
+	static const char *const name[BLK_COUNTERS] = {
+		[BLK_C_READS] = "reads", [BLK_C_READ_BYTES] = "read_bytes", [BLK_C_WRITES] = "writes",
+		[BLK_C_WRITE_BYTES] = "write_bytes", [BLK_C_FLUSHES] = "flushes", [BLK_C_DISCARDS] = "discards",
+		[BLK_C_ZEROES] = "write_zeroes", [BLK_C_OTHERS] = "others", [BLK_C_FAILED] = "failed",
+	};
+	struct virtio_blk *blk = to_blk(vdev);
+	unsigned int i, inflight = 0;
+
+	for (i = 0; i < BLK_COUNTERS; i++)
+		json_u64(b, name[i], atomic_load_explicit(&blk->counter[i], memory_order_relaxed));
+	for (i = 0; i < blk->nr_queues; i++)
+		inflight += atomic_load(&blk->queue[i].inflight);
+	json_u64(b, "in_flight", inflight);
+}
+
 static void blk_free_all(struct virtio_blk *blk)
 {
 	unsigned int i;
@@ -275,6 +296,7 @@ static const struct virtio_ops blk_ops = {
 	.id = VIRTIO_ID_BLOCK,
 	.pci_class = 0x018000,
 	.legacy_pci_id = 0x1001,
+	.prepare = blk_prepare,
 	.config_read = blk_config_read,
 	.config_write = blk_config_write,
 	.features_ok = blk_features_ok,
@@ -285,6 +307,7 @@ static const struct virtio_ops blk_ops = {
 	.reset = blk_reset,
 	.save = blk_save,
 	.load = blk_load,
+	.stats = blk_stats,
 	.free = blk_free,
 };
 

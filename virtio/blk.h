@@ -71,6 +71,12 @@ struct blk_queue {
 	_Atomic unsigned int inflight;	/* popped; their interrupt not yet considered */
 };
 
+/* Requests completed. The loop's thread counts, the main thread reads. */
+enum blk_counter {
+	BLK_C_READS, BLK_C_READ_BYTES, BLK_C_WRITES, BLK_C_WRITE_BYTES, BLK_C_FLUSHES, BLK_C_DISCARDS, BLK_C_ZEROES,
+	BLK_C_OTHERS, BLK_C_FAILED, BLK_COUNTERS,
+};
+
 struct virtio_blk {
 	struct virtio_dev vdev;
 	struct disk *disk;		/* owned */
@@ -81,6 +87,7 @@ struct virtio_blk {
 	unsigned int nr_queues;
 	struct log_rate rate, debug_rate;
 	bool uncommitted;		/* loop's thread: something was submitted */
+	_Atomic u64 counter[BLK_COUNTERS];
 
 	pthread_mutex_t lock;		/* with idle: waiting for a queue's inflight to become 0 */
 	pthread_cond_t idle;

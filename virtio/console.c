@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/json.h"
 #include "vmm/config.h"
 #include "vmm/state.h"
 #include "vmm/virtio.h"
@@ -51,6 +52,7 @@ static bool send_chain(struct console_port *p)
 		len = v->iov_len - (size_t)skip;
 		n = p->cd ? chardev_write(p->cd, (const u8 *)v->iov_base + skip, len) : len;
 		p->tx_off += n;
+		p->sent += n;
 		if (n < len)
 			return false;
 		skip = 0;
@@ -109,6 +111,7 @@ static bool deliver_one(struct console_port *p, struct virtq *q)
 		return false;
 	n = iov_from_buf(c.iov + c.out_cnt, c.in_cnt, 0, p->in + p->in_off, p->in_len);
 	virtq_push(q, &c, (u32)n);
+	p->received += n;
 	p->in_off += (unsigned int)n;
 	p->in_len -= (unsigned int)n;
 	if (!p->in_len)
@@ -379,6 +382,23 @@ static int console_load(struct virtio_dev *vdev, struct state_reader *r)
 	return ret;
 }
 
+static void console_stats(struct virtio_dev *vdev, struct strbuf *b)
+{
+	struct virtio_console *con = to_con(vdev);
+	struct console_port *p;
+
+	json_array_begin(b, "ports");
+	for (p = con->port; p < con->port + con->nr_ports; p++) {
+		json_begin(b, NULL);
+		if (p->name)
+			json_str(b, "name", p->name);
+		json_u64(b, "bytes_sent", p->sent);
+		json_u64(b, "bytes_received", p->received);
+		json_end(b);
+	}
+	json_array_end(b);
+}
+
 static void con_free(struct virtio_console *con)
 {
 	unsigned int i;
@@ -410,6 +430,7 @@ static const struct virtio_ops console_ops = {
 	.reset = console_reset,
 	.save = console_save,
 	.load = console_load,
+	.stats = console_stats,
 	.free = console_free,
 };
 

@@ -55,6 +55,8 @@ struct console_port {
 	struct iovec tx_iov[QUEUE_IOV];
 	bool tx_held;			/* tx is popped and not pushed */
 	u64 tx_off;			/* bytes of it that went out; kept over unpop */
+
+	_Atomic u64 sent, received;	/* bytes, by the guest; the main loop counts */
 };
 
 struct virtio_console {

@@ -114,20 +114,29 @@ static void kicked(struct event_source *src, u32 events)
 		q->vdev->ops->queue_notify(q->vdev, q->index);
 }
 
+static int make_kicks_locked(struct virtio_dev *vdev)
+{
+	struct virtio_queue *q;
+	int fd;
+
+	for (q = vdev->queue; q < vdev->queue + vdev->nr_queues; q++) {
+		if (!q->enabled || atomic_load(&q->kick_fd) >= 0)
+			continue;
+		fd = eventfd_create();
+		if (fd < 0)
+			return fd;
+		atomic_store(&q->kick_fd, fd);
+	}
+	return 0;
+}
+
 static void queue_run_locked(struct virtio_queue *q)
 {
 	struct virtio_dev *vdev = q->vdev;
-	int fd = atomic_load(&q->kick_fd), r;
+	int fd = atomic_load(&q->kick_fd), r = 0;
 
-	if (fd < 0) {
-		fd = eventfd_create();
-		if (fd < 0) {
-			virtio_needs_reset(vdev, "no eventfd for a queue");
-			return;
-		}
-		atomic_store(&q->kick_fd, fd);
-	}
-	r = event_add(vdev->loop, &q->kick, fd, EPOLLIN, kicked);
+	if (!q->external)
+		r = event_add(vdev->loop, &q->kick, fd, EPOLLIN, kicked);
 	if (r < 0) {
 		virtio_needs_reset(vdev, "cannot watch a queue");
 		return;
@@ -161,11 +170,12 @@ static void queues_quiet_locked(struct virtio_dev *vdev)
 /* The driver's device is live: have it run, unless it is beyond that. */
 static void run_locked(struct virtio_dev *vdev)
 {
-	int r = 0;
+	int r;
 
 	if (atomic_load(&vdev->status) & VIRTIO_S_NEEDS_RESET)
 		return;
-	if (vdev->ops->start)
+	r = make_kicks_locked(vdev);
+	if (!r && vdev->ops->start)
 		r = vdev->ops->start(vdev);
 	if (r < 0) {
 		virtio_needs_reset(vdev, strerror(-r));
@@ -479,6 +489,19 @@ void virtio_queue_set_vector(struct virtio_dev *vdev, u32 queue, u16 vector)
 	if (!q)
 		return;
 	atomic_store(&q->vector, vector);
+	if (q->external)
+		vdev->ops->queue_irq_changed(vdev, queue);
+	pthread_mutex_unlock(&vdev->lock);
+}
+
+void virtio_irqs_changed(struct virtio_dev *vdev)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&vdev->lock);
+	for (i = 0; i < vdev->nr_queues; i++)
+		if (vdev->queue[i].external)
+			vdev->ops->queue_irq_changed(vdev, i);
 	pthread_mutex_unlock(&vdev->lock);
 }
 

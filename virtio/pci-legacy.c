@@ -129,9 +129,15 @@ static void legacy_write(struct io_region *r, u64 off, u64 val, unsigned int siz
 
 static const struct io_ops legacy_io = { .read = legacy_read, .write = legacy_write, .sizes = 1 | 2 | 4 };
 
+static void legacy_config_written(struct pci_dev *pdev, unsigned int off, unsigned int size, u32 val)
+{
+	virtio_pci_msix_moved(virtio_pci_of(pdev));
+}
+
 static const struct pci_dev_ops legacy_pops = {
 	.bar_activated = virtio_pci_bar_activated,
 	.bar_deactivating = virtio_pci_bar_deactivating,
+	.config_written = legacy_config_written,
 };
 
 /* All queues share one notify register, and the value tells them apart. */

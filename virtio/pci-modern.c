@@ -268,6 +268,7 @@ static void modern_config_written(struct pci_dev *pdev, unsigned int off, unsign
 	unsigned int len;
 	u64 at;
 
+	virtio_pci_msix_moved(vp);
 	if (touches_window(vp, off, size) && window_target(vp, &at, &len))
 		struct_write(vp, at, get_le(pdev->config + vp->cfg_cap + CAP_EXTRA, len), len);
 }

@@ -75,6 +75,16 @@ static int queue_irqfd(struct virtio_dev *vdev, unsigned int queue)
 	return pci_msix_irqfd(&vp->pdev, vector);
 }
 
+void virtio_pci_msix_moved(struct virtio_pci *vp)
+{
+	bool on = pci_msix_enabled(&vp->pdev);
+
+	if (on == vp->msix_on)
+		return;
+	vp->msix_on = on;
+	virtio_irqs_changed(vp->vdev);	/* what queue_irqfd() gave is no longer right */
+}
+
 static void transport_reset(struct virtio_dev *vdev)
 {
 	struct virtio_pci *vp = vdev->transport;
@@ -267,7 +277,15 @@ static void vp_stats(struct device *dev, struct strbuf *b)
 	virtio_dev_stats(vp_of_device(dev)->vdev, b);
 }
 
+static int vp_prepare(struct device *dev, struct error *err)
+{
+	struct virtio_dev *vdev = vp_of_device(dev)->vdev;
+
+	return vdev->ops->prepare ? vdev->ops->prepare(vdev, err) : 0;
+}
+
 static const struct device_ops vp_ops = {
+	.prepare = vp_prepare,
 	.reset = vp_reset,
 	.stop = vp_stop,
 	.start = vp_start,

@@ -39,6 +39,7 @@ struct virtio_pci {
 	pthread_mutex_t isr_lock;	/* guards isr, and orders the INTx level and config interrupts with it; inside vdev->lock */
 	u8 isr;
 	_Atomic u16 config_vector;
+	bool msix_on;			/* as last told to the core. Host's lock */
 
 	/* registers that only select others */
 	_Atomic u32 device_feature_select, driver_feature_select;
@@ -68,6 +69,9 @@ int virtio_pci_legacy_create(struct vm *vm, struct virtio_dev *vdev, struct erro
 /* pci_dev_ops of both layouts. Host's lock held. */
 void virtio_pci_bar_activated(struct pci_dev *pdev, unsigned int bar);
 void virtio_pci_bar_deactivating(struct pci_dev *pdev, unsigned int bar);
+
+/* For config_written() of both layouts. Host's lock held. */
+void virtio_pci_msix_moved(struct virtio_pci *vp);
 
 /* Registers of both layouts; vCPU threads. */
 u8 virtio_pci_isr_read(struct virtio_pci *vp);

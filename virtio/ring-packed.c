@@ -145,9 +145,23 @@ static void packed_write_used(struct virtq *q, u16 id, u32 written, u16 chains, 
 		flags |= VIRTQ_DESC_F_WRITE;	/* [2.8.3] */
 	ring_store32(d + DESC_LEN, written);
 	ring_store16(d + DESC_ID, id);
-	/* Id, length and data first. Pairs with the driver's read barrier after it saw flags [2.8.22]. */
-	ring_store16_release(d + DESC_FLAGS, flags);
+	if (q->together && !q->first_held) {
+		/* A driver that does not see this one does not look at those behind it. */
+		q->first_held = true;
+		q->first_pos = q->used_idx;
+		q->first_flags = flags;
+	} else {
+		/* Id, length and data first. Pairs with the driver's read barrier after it saw flags [2.8.22]. */
+		ring_store16_release(d + DESC_FLAGS, flags);
+	}
 	advance(q, &q->used_idx, &q->used_wrap, ndesc);
+}
+
+static void packed_publish(struct virtq *q)
+{
+	if (q->first_held)
+		ring_store16_release(desc_at(q, q->first_pos) + DESC_FLAGS, q->first_flags);
+	q->first_held = false;
 }
 
 static bool packed_wants_interrupt(struct virtq *q, u32 fresh)
@@ -201,7 +215,7 @@ static bool packed_positions_valid(const struct virtq *q)
 
 const struct virtq_ring_ops virtq_packed_ops = {
 	.layout = packed_layout, .start = packed_start, .pop = packed_pop, .unpop = packed_unpop,
-	.write_used = packed_write_used, .wants_interrupt = packed_wants_interrupt,
+	.write_used = packed_write_used, .publish = packed_publish, .wants_interrupt = packed_wants_interrupt,
 	.enable_notify = packed_enable_notify, .disable_notify = packed_disable_notify,
 	.empty = packed_empty, .positions_valid = packed_positions_valid,
 };

@@ -19,6 +19,8 @@ struct virtq_ring_ops {
 	void (*unpop)(struct virtq *q, const struct virtq_chain *c);
 	/* Writes one used entry that stands for @chains chains of @ndesc descriptors in all. */
 	void (*write_used)(struct virtq *q, u16 id, u32 written, u16 chains, u16 ndesc);
+	/* The end of virtq_push_begin(): lets the driver see what was written since. */
+	void (*publish)(struct virtq *q);
 	/* Entries completed since the last decision: @fresh > 0. A full barrier came before. */
 	bool (*wants_interrupt)(struct virtq *q, u32 fresh);
 	void (*enable_notify)(struct virtq *q);

@@ -133,6 +133,12 @@ static void split_unpop(struct virtq *q, const struct virtq_chain *c)
 	q->next_head = c->id;
 }
 
+static void split_publish(struct virtq *q)
+{
+	/* [2.7.8.2] the entries and the data first. Pairs with the driver's read barrier after it saw idx. */
+	ring_store16_release(used(q, RING_IDX), q->used_idx);
+}
+
 static void split_write_used(struct virtq *q, u16 id, u32 written, u16 chains, u16 ndesc)
 {
 	u8 *entry = used(q, RING_ENTRIES + 8U * mask(q, q->used_idx));
@@ -140,8 +146,8 @@ static void split_write_used(struct virtq *q, u16 id, u32 written, u16 chains, u
 	ring_store32(entry, id);
 	ring_store32(entry + 4, written);
 	q->used_idx += chains;
-	/* [2.7.8.2] the entry and the data first. Pairs with the driver's read barrier after it saw idx. */
-	ring_store16_release(used(q, RING_IDX), q->used_idx);
+	if (!q->together)
+		split_publish(q);
 }
 
 static bool split_wants_interrupt(struct virtq *q, u32 fresh)
@@ -182,7 +188,7 @@ static bool split_positions_valid(const struct virtq *q)
 
 const struct virtq_ring_ops virtq_split_ops = {
 	.layout = split_layout, .start = split_start, .pop = split_pop, .unpop = split_unpop,
-	.write_used = split_write_used, .wants_interrupt = split_wants_interrupt,
+	.write_used = split_write_used, .publish = split_publish, .wants_interrupt = split_wants_interrupt,
 	.enable_notify = split_enable_notify, .disable_notify = split_disable_notify,
 	.empty = split_empty, .positions_valid = split_positions_valid,
 };

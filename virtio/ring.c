@@ -264,6 +264,19 @@ void virtq_push(struct virtq *q, const struct virtq_chain *c, u32 written)
 	write_back_run(q);
 }
 
+void virtq_push_begin(struct virtq *q)
+{
+	assert(!q->together);
+	q->together = true;
+}
+
+void virtq_push_end(struct virtq *q)
+{
+	q->together = false;
+	if (q->enabled && !q->broken)
+		q->ops->publish(q);
+}
+
 /* --- notifications, both ways --- */
 
 bool virtq_should_interrupt(struct virtq *q)
@@ -306,6 +319,25 @@ void virtq_disable_notify(struct virtq *q)
 bool virtq_empty(struct virtq *q)
 {
 	return !q->enabled || q->broken || q->ops->empty(q);
+}
+
+/* --- served by others --- */
+
+struct virtq_place virtq_lend(const struct virtq *q)
+{
+	assert(q->enabled && !q->cfg.packed && !q->inflight_cnt);
+	return (struct virtq_place){
+		.desc = (uintptr_t)q->desc, .driver = (uintptr_t)q->driver, .device = (uintptr_t)q->device,
+		.size = q->cfg.size, .next = q->last_avail,
+	};
+}
+
+void virtq_return(struct virtq *q, u16 next)
+{
+	assert(q->enabled && !q->cfg.packed && !q->cfg.in_order && !q->inflight_cnt);
+	q->last_avail = q->used_idx = q->avail_seen = next;
+	q->unsignalled = 0;	/* they told the driver */
+	q->notify_off = false;
 }
 
 /* --- state --- */

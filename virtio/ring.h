@@ -68,6 +68,10 @@ struct virtq {
 	bool notify_off;	/* we told the driver not to kick */
 	u32 unsignalled;	/* entries completed since the last interrupt decision */
 
+	bool together;		/* between push_begin and push_end */
+	bool first_held;	/* packed: and the flags below are still to be written */
+	u16 first_pos, first_flags;
+
 	u16 inflight_cnt;	/* popped and not pushed */
 	u16 busy;		/* popped and not written back: chains (split) or descriptors (packed) */
 	struct virtq_held *held;	/* owned; in-order: a ring of completions that wait for earlier ones */
@@ -91,6 +95,12 @@ void virtq_unpop(struct virtq *q, const struct virtq_chain *c);
  * those before them are done. Each popped chain is pushed exactly once, on a broken ring too.
  */
 void virtq_push(struct virtq *q, const struct virtq_chain *c, u32 written);
+/*
+ * What is pushed in between the driver sees all at once or not yet: the buffers of one received frame [5.1.6.4.1]. Not nested, and
+ * nothing but pushes in between.
+ */
+void virtq_push_begin(struct virtq *q);
+void virtq_push_end(struct virtq *q);
 /* After one or more pushes: does the driver want an interrupt? [2.7.7.2, 2.8.10] */
 bool virtq_should_interrupt(struct virtq *q);
 
@@ -101,6 +111,17 @@ bool virtq_should_interrupt(struct virtq *q);
 bool virtq_enable_notify(struct virtq *q);
 void virtq_disable_notify(struct virtq *q);
 bool virtq_empty(struct virtq *q);
+
+/*
+ * For what serves a split ring outside lkvm (vhost): its areas as addresses of this process, and where it is; and on the way back where it
+ * was left. Nothing in flight.
+ */
+struct virtq_place {
+	u64 desc, driver, device;
+	u16 size, next;
+};
+struct virtq_place virtq_lend(const struct virtq *q);
+void virtq_return(struct virtq *q, u16 next);
 
 /* Declares the queue broken and tells the owner. Gives -EIO. */
 int virtq_break(struct virtq *q, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "util/json.h"
 #include "virtio/virtio.h"
 #include "vmm/virtio.h"
 
@@ -28,6 +29,7 @@ enum {
 
 struct virtio_rng {
 	struct virtio_dev vdev;
+	_Atomic u64 requests, bytes;	/* served */
 	struct iovec iov[RNG_IOV];
 };
 
@@ -71,6 +73,8 @@ static size_t serve(struct virtio_rng *rng, struct virtq *q)
 	/* [virtio-1.2 5.4.6.1] device-readable parts are the driver's mistake, and are ignored. */
 	want = MIN(c.in_len, (u64)RNG_REQUEST_MAX);
 	done = fill(c.iov + c.out_cnt, c.in_cnt, want);
+	rng->requests++;
+	rng->bytes += done;
 	virtq_push(q, &c, (u32)done);
 	if (done < want)
 		virtio_needs_reset(&rng->vdev, "the host has no random numbers");
@@ -97,6 +101,12 @@ static void rng_queue_stop(struct virtio_dev *vdev, unsigned int queue)
 	/* Every request is completed by the handler that popped it. */
 }
 
+static void rng_stats(struct virtio_dev *vdev, struct strbuf *b)
+{
+	json_u64(b, "requests", to_rng(vdev)->requests);
+	json_u64(b, "bytes", to_rng(vdev)->bytes);
+}
+
 static void rng_free(struct virtio_dev *vdev)
 {
 	free(to_rng(vdev));
@@ -108,6 +118,7 @@ static const struct virtio_ops rng_ops = {
 	.legacy_pci_id = 0x1005,
 	.queue_stop = rng_queue_stop,
 	.queue_notify = rng_notify,
+	.stats = rng_stats,
 	.free = rng_free,
 };
 

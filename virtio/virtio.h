@@ -57,6 +57,7 @@ struct virtio_queue {
 	u16 size, max_size;
 	u64 desc, driver, device;
 	bool enabled;
+	bool external;			/* vhost serves it, from the device's start() to its stop() */
 	_Atomic u16 vector;		/* MSI-X vector or VIRTIO_NO_VECTOR */
 
 	_Atomic u64 kicks, interrupts;	/* counted where lkvm sees them: not those between the guest and vhost */
@@ -66,6 +67,8 @@ struct virtio_ops {
 	u16 id;
 	u32 pci_class;			/* 24 bits */
 	u16 legacy_pci_id;		/* transitional PCI device id, 0x1000.. */
+	/* As device_ops.prepare: the loop thread, what of the back end a vCPU thread may not open. Main thread, no lock. May be NULL. */
+	int (*prepare)(struct virtio_dev *vdev, struct error *err);
 	/*
 	 * The device's config space as it is now: @len bytes at @off are inside config_size. vdev->lock held.
 	 * config_write only for what the device lets be written; others ignore it. May be NULL.
@@ -78,7 +81,7 @@ struct virtio_ops {
 	void (*features_ok)(struct virtio_dev *vdev);
 	/*
 	 * DRIVER_OK, or again after each stop: queues are about to run on @vdev->loop, which it may choose here. lock held. Each running
-	 * queue is notified once soon after. 0, or -errno: NEEDS_RESET. May be NULL.
+	 * queue is notified once soon after. It may mark enabled queues external: their kick_fd is then for others to watch. 0, or -errno: NEEDS_RESET. May be NULL.
 	 */
 	int (*start)(struct virtio_dev *vdev);
 	/*
@@ -92,6 +95,11 @@ struct virtio_ops {
 	 * device has on its loop must leave this queue alone until queue_notify comes for it. NULL: the device stops and starts for it.
 	 */
 	void (*queue_stop)(struct virtio_dev *vdev, unsigned int queue);
+	/*
+	 * The interrupt of an external queue is another now: its vector, or whether MSI-X is on. lock held. Needed by a device that
+	 * has such queues.
+	 */
+	void (*queue_irq_changed)(struct virtio_dev *vdev, unsigned int queue);
 	/* Driver kicked queue @queue. Loop's thread. */
 	void (*queue_notify)(struct virtio_dev *vdev, unsigned int queue);
 	/* Back to power on, after stop. lock held. May be NULL. */
@@ -208,6 +216,8 @@ void virtio_queue_set_enable(struct virtio_dev *vdev, u32 queue);
 /* The queue as at power on; returns when that is done. Needs RING_RESET. [2.6.1.1] */
 void virtio_queue_set_reset(struct virtio_dev *vdev, u32 queue);
 void virtio_queue_set_vector(struct virtio_dev *vdev, u32 queue, u16 vector);
+/* MSI-X went on or off. */
+void virtio_irqs_changed(struct virtio_dev *vdev);
 /* A kick that came as an exit. Dropped while the queue does not run. */
 void virtio_queue_kicked(struct virtio_dev *vdev, u32 queue);
 /* Legacy: page frame number; 0 disables. [4.1.5.1.3.1, 2.7.2] */

@@ -45,7 +45,7 @@ static int load_initrd(struct x86_boot *b, const struct boot_place *where, struc
 {
 	if (!b->cfg->initrd)
 		return 0;
-	return boot_initrd_load(b->gm, b->cfg->initrd, where, ret, err);
+	return boot_initrd_load(b->gm, b->cfg->initrd, b->cfg->reboot ? &b->vm->initrd_fd : NULL, where, ret, err);
 }
 
 int x86_boot_initrd(struct x86_boot *b, gpa_t limit, struct boot_area *ret, struct error *err)
@@ -283,6 +283,7 @@ static int load_as(struct x86_boot *b, enum kernel_format format, struct error *
 
 int x86_boot_load(struct vm *vm, struct boot_entry *ret, struct error *err)
 {
+	int *keep = vm->cfg.reboot ? &vm->kernel_fd : NULL;
 	struct boot_entry entry = { 0 };
 	struct x86_boot *b;
 	int r;
@@ -301,9 +302,9 @@ int x86_boot_load(struct vm *vm, struct boot_entry *ret, struct error *err)
 	b->rsdp = x86_rsdp_gpa(vm);
 
 	if (vm->cfg.firmware)
-		r = boot_image_open(&b->kernel, "firmware", vm->cfg.firmware, err);
+		r = boot_image_open(&b->kernel, "firmware", vm->cfg.firmware, keep, err);
 	else
-		r = boot_image_open(&b->kernel, "kernel", vm->cfg.kernel, err);
+		r = boot_image_open(&b->kernel, "kernel", vm->cfg.kernel, keep, err);
 	if (r < 0)
 		goto free_boot;
 	if (vm->cfg.firmware) {

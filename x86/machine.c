@@ -147,7 +147,7 @@ static int check_addresses(struct vm *vm, struct error *err)
 	return 0;
 }
 
-static int create_irqchip(struct vm *vm, struct error *err)
+int arch_irqchip_create(struct vm *vm, struct error *err)
 {
 	u64 identity = KVM_IDENTITY_MAP_BASE;
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
@@ -178,9 +178,7 @@ int arch_vm_init(struct vm *vm, struct error *err)
 		return r;
 	enable_x2apic_api(vm);
 	r = init_cpuid(vm, err);
-	if (!r)
-		r = check_addresses(vm, err);
-	return r < 0 ? r : create_irqchip(vm, err);
+	return r < 0 ? r : check_addresses(vm, err);
 }
 
 void arch_vm_free(struct vm *vm)

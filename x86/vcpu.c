@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An x86 vCPU: registers at power on or as a boot protocol wants them, the exits only x86 knows, and the crash report.
+ * An x86 vCPU: registers at power on or as a boot protocol wants them, and the exits only x86 knows.
  * [Intel SDM 3A 10.1.1 "Processor State After Reset"], [Documentation/virt/kvm/api 4.11 to 4.66]
  *
  * A new vCPU of KVM is at its power-on state, so the first reset writes only what differs. For a later
@@ -347,62 +347,4 @@ int arch_vcpu_exit(struct vcpu *vcpu)
 	default:
 		return -ENOSYS;
 	}
-}
-
-/* --- the crash report --- */
-
-static void dump_segment(struct strbuf *out, const char *name, const struct kvm_segment *s)
-{
-	strbuf_addf(out, "%s %04x base %016llx limit %08x type %x s %u dpl %u p %u db %u l %u g %u\n", name, s->selector,
-		    (unsigned long long)s->base, s->limit, s->type, s->s, s->dpl, s->present, s->db, s->l, s->g);
-}
-
-/* Bytes around the instruction, which is marked. Addresses are the guest's: any of them may lead nowhere. */
-static void dump_code(struct vcpu *vcpu, u64 rip, struct strbuf *out)
-{
-	enum { BEFORE = 16, AFTER = 32 };
-	struct kvm_translation t;
-	unsigned int i;
-	u8 byte;
-
-	strbuf_addf(out, "code");
-	for (i = 0; i < BEFORE + AFTER; i++) {
-		t = (struct kvm_translation){ .linear_address = rip - BEFORE + i };
-		if (ioctl(vcpu->fd, KVM_TRANSLATE, &t) < 0 || !t.valid ||
-		    guest_read(&vcpu->vm->mem, t.physical_address, &byte, 1) < 0)
-			strbuf_addf(out, i == BEFORE ? " <-->" : " --");
-		else
-			strbuf_addf(out, i == BEFORE ? " <%02x>" : " %02x", byte);
-	}
-	strbuf_addf(out, "\n");
-}
-
-void arch_vcpu_dump(struct vcpu *vcpu, struct strbuf *out)
-{
-	typedef unsigned long long ull;
-	struct kvm_sregs s;
-	struct kvm_regs r;
-
-	if (ioctl(vcpu->fd, KVM_GET_REGS, &r) < 0 || ioctl(vcpu->fd, KVM_GET_SREGS, &s) < 0) {
-		strbuf_addf(out, "registers cannot be read: %s\n", strerror(errno));
-		return;
-	}
-	strbuf_addf(out, "rip %016llx rsp %016llx rflags %016llx\n", (ull)r.rip, (ull)r.rsp, (ull)r.rflags);
-	strbuf_addf(out, "rax %016llx rbx %016llx rcx %016llx rdx %016llx\n", (ull)r.rax, (ull)r.rbx, (ull)r.rcx, (ull)r.rdx);
-	strbuf_addf(out, "rsi %016llx rdi %016llx rbp %016llx r8  %016llx\n", (ull)r.rsi, (ull)r.rdi, (ull)r.rbp, (ull)r.r8);
-	strbuf_addf(out, "r9  %016llx r10 %016llx r11 %016llx r12 %016llx\n", (ull)r.r9, (ull)r.r10, (ull)r.r11, (ull)r.r12);
-	strbuf_addf(out, "r13 %016llx r14 %016llx r15 %016llx\n", (ull)r.r13, (ull)r.r14, (ull)r.r15);
-	strbuf_addf(out, "cr0 %016llx cr2 %016llx cr3 %016llx cr4 %016llx\n", (ull)s.cr0, (ull)s.cr2, (ull)s.cr3, (ull)s.cr4);
-	strbuf_addf(out, "cr8 %016llx efer %016llx apic_base %016llx\n", (ull)s.cr8, (ull)s.efer, (ull)s.apic_base);
-	dump_segment(out, "cs ", &s.cs);
-	dump_segment(out, "ss ", &s.ss);
-	dump_segment(out, "ds ", &s.ds);
-	dump_segment(out, "es ", &s.es);
-	dump_segment(out, "fs ", &s.fs);
-	dump_segment(out, "gs ", &s.gs);
-	dump_segment(out, "tr ", &s.tr);
-	dump_segment(out, "ldt", &s.ldt);
-	strbuf_addf(out, "gdt base %016llx limit %04x\n", (ull)s.gdt.base, s.gdt.limit);
-	strbuf_addf(out, "idt base %016llx limit %04x\n", (ull)s.idt.base, s.idt.limit);
-	dump_code(vcpu, s.cs.base + r.rip, out);
 }

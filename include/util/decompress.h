@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-#include "util/types.h"
+#include "util/error.h"
 
 enum compression {
 	COMPRESSION_NONE,
@@ -30,6 +30,8 @@ const char *compression_name(enum compression c);
 const char *compression_library(enum compression c);
 /* Is that library in this build? */
 bool compression_supported(enum compression c);
+/* Gets the library of a supported format ready; what is wrong with it goes into @err. decompress_open() does it too, without a word. */
+int compression_load(enum compression c, struct error *err);
 
 struct decompress;
 

@@ -33,19 +33,29 @@ static inline u16 get_be16(const void *p) { u16 v; memcpy(&v, p, 2); return be16
 static inline u32 get_be32(const void *p) { u32 v; memcpy(&v, p, 4); return be32toh(v); }
 
 /*
- * The number held in the @size (1, 2, 4 or 8) little-endian bytes at @p, and
- * its inverse, which stores the low @size bytes of @v.
+ * The number held in the @size little-endian bytes at @p, at most 8, and its inverse, which stores the low @size bytes of @v.
+ * The usual sizes without a call, for these are on the way of every exit.
  */
 static inline u64 get_le(const void *p, unsigned int size)
 {
 	u64 v = 0;
 
+	if (size == 1)
+		return *(const u8 *)p;
+	if (size == 2)
+		return get_le16(p);
+	if (size == 4)
+		return get_le32(p);
 	memcpy(&v, p, size);
 	return le64toh(v);
 }
 
 static inline void put_le(void *p, unsigned int size, u64 v)
 {
+	if (size == 1) {
+		*(u8 *)p = (u8)v;
+		return;
+	}
 	v = htole64(v);
 	memcpy(p, &v, size);
 }

@@ -12,7 +12,7 @@
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
-/* The one file-scope variable of the program. Set before threads start. */
+/* The one file-scope variable of the program beside those of the sandbox. Set before threads start. */
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 

@@ -3,7 +3,7 @@
  * The whole contract of an arch folder, chosen at link time: a missing function
  * is a link error. Shared code sees nothing else of an architecture.
  *
- * Order of calls: arch_config_check; arch_ram_layout; arch_vm_init (irqchip); per
+ * Order of calls: arch_config_check; arch_vm_init; arch_ram_layout; arch_irqchip_create; per
  * vCPU arch_vcpu_init; arch_machine_create (devices, firmware tables are written
  * later); then for each start or restart arch_boot (RAM content) and per vCPU arch_vcpu_reset.
  */
@@ -27,6 +27,11 @@ const char *const *arch_kernel_search(void);
 void arch_ram_layout(const struct vm_config *cfg, struct ram_layout *ret);
 /* vm_fd exists, RAM does not yet. */
 int arch_vm_init(struct vm *vm, struct error *err);
+/*
+ * RAM exists, no vCPU does: what of the interrupt controllers must be there before the first one. RAM comes first, because
+ * Linux since 6.18 ends the registration of in-kernel devices in the background, and a new memory slot would wait for that (7 ms).
+ */
+int arch_irqchip_create(struct vm *vm, struct error *err);
 void arch_vm_free(struct vm *vm);
 int arch_vcpu_init(struct vcpu *vcpu, struct error *err);
 void arch_vcpu_free(struct vcpu *vcpu);
@@ -39,8 +44,14 @@ int arch_boot(struct vm *vm, struct error *err);
 int arch_vcpu_reset(struct vcpu *vcpu, struct error *err);
 /* An exit shared code does not know. 0: handled, go on; -errno: unhandled, the VM ends as crashed. vCPU's thread. */
 int arch_vcpu_exit(struct vcpu *vcpu);
-/* Registers, code bytes; for a crash report. vCPU not running. */
+/* Registers, code bytes, stack, page walks as lines of text; for a crash report and `lkvm debug`. vCPU not running. */
 void arch_vcpu_dump(struct vcpu *vcpu, struct strbuf *out);
+/* The same as members of the JSON object open in @b. */
+void arch_vcpu_dump_json(struct vcpu *vcpu, struct strbuf *b);
+/* Injects an NMI, or what is most like it. vCPU not running. -EOPNOTSUPP: the architecture has nothing like it. */
+int arch_vcpu_nmi(struct vcpu *vcpu);
+/* What counters call KVM_EXIT_@reason; NULL: one that this architecture has not. */
+const char *arch_exit_name(u32 reason);
 /* Fills @entries (room for @room) with the irqchip's own routes; gives their number. */
 struct kvm_irq_routing_entry;
 unsigned int arch_irq_routes(struct vm *vm, struct kvm_irq_routing_entry *entries, unsigned int room);
@@ -48,5 +59,10 @@ unsigned int arch_irq_routes(struct vm *vm, struct kvm_irq_routing_entry *entrie
 u32 arch_irq_first_msi_gsi(const struct vm *vm);
 /* An MSI address as the guest's devices send it, turned into the one KVM_SIGNAL_MSI and MSI routes take. Any thread. */
 u64 arch_msi_address(const struct vm *vm, u64 addr);
+/*
+ * Makes the system call that the signal context (ucontext_t) interrupted give @result. Gives the call's second argument. Any thread, in a
+ * signal handler.
+ */
+unsigned long arch_answer_call(void *context, long result);
 
 #endif

@@ -19,7 +19,8 @@ enum { BOOT_IMAGE_HEAD = 16 * 1024 };
 struct boot_image {
 	const char *what;	/* "kernel": for messages */
 	const char *path;	/* borrowed */
-	int fd;			/* owned; -1: the file is @mem */
+	int fd;			/* owned unless @borrowed; -1: the file is @mem */
+	bool borrowed;
 	const u8 *mem;		/* borrowed */
 	u64 file_size;
 	u64 size;		/* of the content; UINT64_MAX while it is compressed: not known */
@@ -35,8 +36,10 @@ struct boot_image {
  * Opens a regular, non-empty file and reads its first bytes. Never waits (a
  * FIFO is refused). The line in @err starts with "Unable to open kernel PATH" when it
  * cannot be opened or read.
+ * @keep, unless NULL: the descriptor of a boot before this one, which is read again, or -1: then this one's stays open there, the
+ * caller's to close. The sandbox lets nothing be opened at a restart.
  */
-int boot_image_open(struct boot_image *img, const char *what, const char *path, struct error *err);
+int boot_image_open(struct boot_image *img, const char *what, const char *path, int *keep, struct error *err);
 /* The same over memory that outlives it, @size > 0; @path is for messages. */
 void boot_image_wrap(struct boot_image *img, const char *what, const char *path, const void *mem, u64 size);
 /*
@@ -69,8 +72,8 @@ struct boot_place {
 
 /* An @align-ed address in RAM that suits; @align is a power of two, @size > 0. -ENOSPC: none. */
 int boot_place(const struct guest_mem *gm, u64 size, u64 align, const struct boot_place *where, gpa_t *ret);
-/* Opens @path, finds a page aligned place for it and reads it there. */
-int boot_initrd_load(const struct guest_mem *gm, const char *path, const struct boot_place *where,
+/* Opens @path, finds a page aligned place for it and reads it there. @keep: as for boot_image_open(). */
+int boot_initrd_load(const struct guest_mem *gm, const char *path, int *keep, const struct boot_place *where,
 		     struct boot_area *ret, struct error *err);
 
 /*

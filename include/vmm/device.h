@@ -24,6 +24,11 @@ struct device_ops {
 	 * All vCPUs are stopped for each of these; main thread. Any may be NULL
 	 * but free.
 	 */
+	/*
+	 * Once, before the guest's first instruction, the last moment at which the sandbox (util/sandbox.h) lets threads be made, files
+	 * and rings for I/O be opened. Threads made here are confined; those made earlier would not be.
+	 */
+	int (*prepare)(struct device *dev, struct error *err);
 	void (*reset)(struct device *dev);	/* to the power-on state of its document */
 	/* Afterwards it touches neither guest memory nor its irq, until start(). Idempotent. */
 	void (*stop)(struct device *dev);
@@ -78,6 +83,8 @@ void device_describe_irq(struct device *dev, u32 gsi, bool level);
 /* The n-th device of @kind, or NULL. */
 struct device *device_find(struct vm *vm, enum dev_kind kind, unsigned int index);
 
+/* In order, till the first that fails. */
+int devices_prepare(struct vm *vm, struct error *err);
 /* In order, in reverse order, in order, in reverse order. */
 void devices_reset(struct vm *vm);
 void devices_stop(struct vm *vm);

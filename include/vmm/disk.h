@@ -66,9 +66,11 @@ int disk_parse(char *spec, struct disk_config *ret, struct error *err);
  * reads its size. Refuses directories, mounted block devices, sizes that are no
  * multiple of 512, and with DISK_FORMAT_AUTO anything with a known signature
  * (qcow, qcow2, vmdk, vhd, vhdx, vdi ...). An engine that was asked for by name is set up here, so that a refusal is
- * told; "auto" waits for the first attach. Starts no thread.
+ * told; "auto" waits for disk_prepare(). Starts no thread.
  */
 int disk_open(const struct disk_config *cfg, struct error *err, struct disk **ret);
+/* Whatever is left to be opened before requests can come: what the sandbox denies later. The first disk_attach() does it too. */
+int disk_prepare(struct disk *d, struct error *err);
 /* Nothing in flight. NULL is fine. */
 void disk_close(struct disk *d);
 
@@ -79,7 +81,7 @@ bool disk_readonly(const struct disk *d);
 bool disk_can_discard(const struct disk *d);
 bool disk_can_write_zeroes(const struct disk *d);
 const char *disk_path(const struct disk *d);		/* for messages */
-/* "auto" before the first attach, if that was asked for. */
+/* "auto" before disk_prepare(), if that was asked for. */
 const char *disk_engine_name(const struct disk *d);
 /* 20 bytes, zero padded, not terminated. [virtio-1.2 5.2.6] */
 void disk_serial(const struct disk *d, char serial[20]);

@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 
 #include "util/list.h"
+#include "util/thread.h"
 #include "util/types.h"
 
 struct event_loop;
@@ -40,8 +41,15 @@ void event_loop_free(struct event_loop *loop);
 
 /* Runs on the calling thread until event_loop_stop(). 0 or -errno. */
 int event_loop_run(struct event_loop *loop);
-/* Runs on a thread of its own, all signals blocked, until event_loop_free(). */
-int event_loop_start_thread(struct event_loop *loop);
+/*
+ * Runs on a thread of its own, all signals blocked, until event_loop_free(). A device does it in its prepare() (vmm/device.h): the
+ * sandbox lets a vCPU start none.
+ */
+int event_loop_start_thread_as(struct event_loop *loop, enum thread_class class);
+static inline int event_loop_start_thread(struct event_loop *loop)
+{
+	return event_loop_start_thread_as(loop, THREAD_IO);
+}
 /* Any thread; run() returns soon after. A stop before run() makes run() return at once. */
 void event_loop_stop(struct event_loop *loop);
 bool event_loop_is_current(const struct event_loop *loop);

@@ -21,6 +21,11 @@ struct serial_config {
 	bool wait_for_room;	/* block the guest rather than lose output (the console) */
 };
 int serial_create(struct vm *vm, const struct serial_config *cfg);
+/*
+ * BREAK, and @key right after it, on the line that @cd is the other end of: Linux' magic SysRq. -ENODEV: no serial port; -EAGAIN: no driver
+ * listens; -EBUSY: the last one has not been read. Main thread.
+ */
+int serial_send_sysrq(struct vm *vm, const struct chardev *cd, u8 key);
 
 /* MC146818 RTC with 128 bytes of CMOS. [MC146818A] */
 struct rtc_config {

@@ -22,7 +22,8 @@
  * a piece's first byte gets as much of it as lies inside that region, another region on later bytes or not: a
  * dword at 0xcf8 is CONFIG_ADDRESS though a byte at 0xcf9 may be somebody else's. What is too small or too odd
  * for any size the region takes (a byte of one that takes dwords only) reads ones and is dropped: no handler
- * sees half a register.
+ * sees half a register. Nor does a guest while regions come and go: where nobody answers at a first byte, nobody does for as
+ * many bytes as were unclaimed at that moment, and a read's pieces stay with the region that answered the first.
  */
 #ifndef VMM_IOMAP_H
 #define VMM_IOMAP_H
@@ -59,6 +60,7 @@ struct io_region {
 struct io_reader {
 	_Atomic(struct io_snapshot *) snapshot;
 	_Atomic(struct io_region *) region;
+	unsigned int last_found;	/* the owner's alone: where its search ended */
 	struct list_node node;
 };
 

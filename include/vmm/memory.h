@@ -32,6 +32,11 @@ struct guest_range {
 struct guest_mem {
 	struct guest_range ram[GUEST_RAM_RANGES];	/* sorted, disjoint */
 	unsigned int nr;
+
+	/* For guest_discard(): how the host backs all of it. Whoever mapped it sets this before vCPUs run. */
+	u64 host_page;		/* bytes, a power of two; 0: not to be given back */
+	bool shared;		/* a shared file mapping; else private and anonymous */
+	unsigned int pins;	/* main thread: guest_mem_pin() */
 };
 
 enum guest_dir {
@@ -59,6 +64,25 @@ void *guest_ptr(const struct guest_mem *gm, gpa_t gpa, u64 len);
  */
 int guest_iov(const struct guest_mem *gm, gpa_t gpa, u64 len, enum guest_dir dir, struct iovec *iov,
 	      unsigned int room);
+
+/* Is all of [gpa, gpa+len) RAM? */
+bool guest_is_ram(const struct guest_mem *gm, gpa_t gpa, u64 len);
+
+/*
+ * Gives the host back the memory behind [gpa, gpa+len), or behind one piece of a guest_iov(): only whole pages of the host's, which
+ * read as zeroes afterwards; one that is covered in part keeps its content. *ret_done is set in any case: the bytes given back.
+ * 0; -EFAULT: not all of it is RAM, nothing was done; -EBUSY: pinned, nothing was done; -EOPNOTSUPP: memory of which none can be
+ * given back; or the host's -errno. Takes time with the number of pages: callers bound @len. Main thread.
+ */
+int guest_discard(const struct guest_mem *gm, gpa_t gpa, u64 len, u64 *ret_done);
+int guest_discard_piece(const struct guest_mem *gm, const struct iovec *piece, u64 *ret_done);
+
+/*
+ * While a device of the host's has guest memory mapped (VFIO DMA), a page given back would be replaced by another one that the
+ * device does not know. Between pin and unpin, which count, guest_discard() refuses. Main thread.
+ */
+void guest_mem_pin(struct guest_mem *gm);
+void guest_mem_unpin(struct guest_mem *gm);
 
 /* One past the highest RAM address below @limit; 0 without any. */
 gpa_t guest_ram_end(const struct guest_mem *gm, gpa_t limit);

@@ -15,6 +15,7 @@
 
 #include "util/error.h"
 #include "util/str.h"
+#include "util/thread.h"
 #include "util/types.h"
 
 struct event_loop;
@@ -40,11 +41,11 @@ struct net_config {
 	enum net_mode mode;
 	const char *ifname;		/* tapif=: an interface's name or /dev/tapN (macvtap); NULL: a new one */
 	const char *script, *downscript;
-	int fd[NET_MAX_PAIRS];		/* fd=N[:N...]: taps that are open already */
+	int fd[NET_MAX_PAIRS];		/* fd=N[:N...]: taps that are open already; net_open() takes them over, also when it fails */
 	unsigned int nr_fds;
 	u8 guest_mac[NET_MAC_LEN], host_mac[NET_MAC_LEN];
 	bool guest_mac_given, host_mac_given;
-	u32 guest_ip, host_ip;		/* IPv4, as a number in host order; 0: the default */
+	u32 guest_ip, host_ip;		/* IPv4, as a number in host order */
 	bool vhost;
 	unsigned int pairs;		/* mq= */
 	unsigned int mtu;		/* 0: not told to the guest */
@@ -53,7 +54,10 @@ struct net_config {
 	unsigned int nr_forwards;
 };
 
-/* "key=value,..." or "mode" alone; cuts @spec in place, and @ret points into it. @index: n-th NIC, for the default MAC. */
+/*
+ * "key=value,...", where "user", "tap" or "none" may stand first for the mode; cuts @spec in place, and @ret points into it. @index: n-th
+ * NIC, for the default MAC and network. All addresses of @ret are set, and what it says goes together.
+ */
 int net_parse(char *spec, unsigned int index, struct net_config *ret, struct error *err);
 
 /* Makes or takes the interface, runs the up script, opens /dev/vhost-net once a pair if asked. Frames wait until net_attach(). */
@@ -61,6 +65,10 @@ int net_open(const struct net_config *cfg, struct error *err, struct net_backend
 /* Runs the down script; an interface that was made here goes. NULL is fine. Detached. */
 void net_close(struct net_backend *be);
 const char *net_describe(const struct net_backend *be);	/* "tap0", "user", for messages */
+/* What to tell the guest: mtu=, or that of an interface that was there if it is not the usual 1500. 0: nothing. Any thread. */
+unsigned int net_mtu(const struct net_backend *be);
+/* A macvtap is given the frames to its own MAC only: the guest has to have that one. False: it may have any. Any thread. */
+bool net_guest_mac(const struct net_backend *be, u8 mac[NET_MAC_LEN]);
 
 /* What the back end's side can do with frames whose checksum or segments are not made yet. */
 enum {
@@ -79,6 +87,8 @@ int net_set_header(struct net_backend *be, unsigned int len);
 unsigned int net_max_pairs(const struct net_backend *be);
 /* Pairs 0..@pairs - 1 carry frames. 1 at first. 0 or -errno. */
 int net_set_pairs(struct net_backend *be, unsigned int pairs);
+/* What the thread of the loop it is attached to has to be: THREAD_IO, or THREAD_USERNET. */
+enum thread_class net_thread_class(const struct net_backend *be);
 /* False: nothing comes and what goes is lost (the interface vanished). */
 bool net_link_up(const struct net_backend *be);
 

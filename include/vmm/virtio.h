@@ -36,11 +36,16 @@ int virtio_net_create(struct vm *vm, struct net_backend *be, const struct net_co
 
 /* [virtio-1.2 5.5] */
 int virtio_balloon_create(struct vm *vm, struct error *err);
-/* Main thread. -ENODEV without a balloon. @bytes: what the guest is asked to give back, in all. */
-int balloon_set_target(struct vm *vm, u64 bytes);
 /*
- * Members "target", "actual" (bytes) and, once the guest told, "stats" with its counters and "stats_age_ms". @refresh: asks the guest for
- * new ones; "stats_seq" grows when they came. Main thread.
+ * Main thread. -ENODEV without a balloon. @bytes: what the guest is asked to give back, in all, rounded down to 4 KiB; -ERANGE when that
+ * is more than it has. It gets there as it can, or does not.
+ */
+int balloon_set_target(struct vm *vm, u64 bytes);
+int balloon_get_target(struct vm *vm, u64 *ret_bytes);
+/*
+ * Members "target", "actual" (bytes), "driver" (one is at work), "pinned" (nothing can be given back to the host now) and, once the
+ * guest told, "stats" with its counters and "stats_age_ms". @refresh: asks the guest for new ones; "stats_seq" grows when they came.
+ * -ENODEV without a balloon. Main thread.
  */
 int balloon_report(struct vm *vm, bool refresh, struct strbuf *b);
 

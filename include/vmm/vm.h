@@ -19,6 +19,7 @@
 
 #include "util/error.h"
 #include "util/list.h"
+#include "util/sandbox.h"
 #include "vmm/config.h"
 #include "vmm/device.h"
 #include "vmm/event.h"
@@ -31,6 +32,7 @@ struct arch_vm;
 struct console_watch;
 struct irq_state;
 struct pci_host;
+struct vm_kvm_stats;
 
 enum vm_exit_cause {
 	VM_EXIT_NONE,
@@ -66,6 +68,7 @@ struct memslot_table;
 struct vm {
 	struct vm_config cfg;
 	int kvm_fd, vm_fd;		/* owned; -1: none */
+	int kernel_fd, initrd_fd;	/* owned; with cfg.reboot, once they were loaded: read again at a restart; -1: none */
 	struct guest_mem mem;
 	struct memslot_table *slots;	/* memslot.c's */
 	pthread_mutex_t slot_lock;	/* guards slots */
@@ -76,6 +79,7 @@ struct vm {
 	struct event_loop *loop;	/* the main loop */
 	struct list_node devices;
 	struct pci_host *pci;		/* borrowed: a device; NULL before it exists */
+	struct virtio_balloon *balloon;	/* borrowed: a device; NULL: there is none */
 	struct chardev *chardev[CONFIG_SERIAL_PORTS + CONFIG_MAX_PORTS];	/* owned: serial ports, then virtio ports */
 	struct chardev *console;	/* borrowed: the one cfg.console names; may be NULL */
 
@@ -97,8 +101,12 @@ struct vm {
 	int run_error;			/* main thread: a restart failed, -errno */
 	struct error run_err;
 
+	struct sandbox box;		/* what is needed after the start; others may add to it before vm_run() */
+	struct event_source violation;
+
 	struct event_timer timeout;
 	struct console_watch *watch;	/* owned: console log and panic line */
+	struct vm_kvm_stats *kvm_stats;	/* owned: kvm-stats.c's, once somebody asked */
 
 	void (*on_event)(void *arg, const struct vm_event *ev);	/* any thread; may be NULL */
 	void *on_event_arg;
@@ -118,12 +126,21 @@ void vm_free(struct vm *vm);	/* NULL and half built are fine */
  */
 void vm_request_exit(struct vm *vm, enum vm_exit_cause cause, int status, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
+/* confine.c, for vm_run(): all rights that cfg and vm->box do not ask for are gone; vm->loop learns of a violation. Main thread. */
+int vm_confine(struct vm *vm, struct error *err);
+
 /*
  * vCPUs and devices stand still after vm_pause() until vm_resume(). The user's pause: others nest inside it. Main thread.
  * -EALREADY: it is so already.
  */
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
+/*
+ * The vCPUs alone stand still, for the moment it takes to look at them: devices go on. Output that a vCPU has no room for at its back end
+ * meanwhile is dropped, since the room would be made by this thread. Nests, in the user's pause too. Main thread.
+ */
+void vm_hold_vcpus(struct vm *vm);
+void vm_release_vcpus(struct vm *vm);
 
 /* The guest told it panicked; ends the run as VM_EXIT_PANIC unless cfg.panic says not. Any thread. */
 void vm_guest_panicked(struct vm *vm, const char *how);

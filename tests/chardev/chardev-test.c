@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Chardevs over real pipes, ptys, sockets and files, with a loop on a thread of its own.
- * links: chardev/chardev.c chardev/output.c chardev/input.c chardev/stdio.c chardev/pty.c chardev/file.c chardev/socket.c event.c util/str.c util/error.c util/io.c util/log.c util/cleanup.c
+ * links: chardev/chardev.c chardev/output.c chardev/input.c chardev/stdio.c chardev/pty.c chardev/file.c chardev/socket.c event.c util/str.c util/error.c util/io.c util/log.c util/cleanup.c util/thread.c
  */
 #include "tests/tap.h"
 

@@ -2,7 +2,7 @@
 /*
  * Disks at work: every engine, through the page cache and around it, on real files.
  * links: disk/open.c disk/disk.c disk/probe.c disk/sync.c disk/aio.c disk/uring.c event.c
- * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c
+ * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include <errno.h>
 #include <fcntl.h>

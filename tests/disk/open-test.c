@@ -2,7 +2,7 @@
 /*
  * Disk options, and which images open: kinds of file, sizes, locks, signatures, identity.
  * links: disk/open.c disk/disk.c disk/probe.c disk/sync.c disk/aio.c disk/uring.c event.c
- * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c
+ * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The 16550A register by register, with a fake bus, wire and back end. [PC16550D]
- * links: hw/serial.c device.c state.c util/str.c util/error.c
+ * links: hw/serial.c device.c state.c util/str.c util/json.c util/error.c
  */
 #include "tests/hw/serial-fake.h"
 
@@ -216,6 +216,88 @@ TEST(sources_rank_line_data_thre_modem)
 	CHECK_EQ(in(MSR), 0x1a);	/* CTS; DDSR, DDCD */
 	CHECK_EQ(in(IIR), 0xc1);
 	CHECK(!wire.level);
+}
+
+TEST(sysrq_is_break_and_key)
+{
+	out(FCR, 1);
+	out(IER, 1);
+	CHECK_EQ(offer("a"), 1);
+	CHECK_EQ(serial_send_sysrq(&vm, &line, 'h'), 0);
+	CHECK_EQ(offer("b"), 1);
+	CHECK(wire.level);
+	CHECK_EQ(in(DATA), 'a');
+	CHECK_EQ(in(LSR), 0xf1);
+	CHECK_EQ(in(DATA), 0);
+	CHECK_EQ(in(LSR), 0x61);
+	CHECK_EQ(in(DATA), 'h');
+	CHECK_EQ(in(DATA), 'b');
+	CHECK_EQ(in(LSR), 0x60);
+}
+
+TEST(sysrq_waits_for_room_and_nothing_comes_between)
+{
+	unsigned int i;
+
+	out(FCR, 1);
+	out(IER, 1);
+	CHECK_EQ(offer("0123456789abcdefgh"), 16);
+	CHECK_EQ(serial_send_sysrq(&vm, &line, 'h'), 0);
+	CHECK_EQ(serial_send_sysrq(&vm, &line, 'i'), -EBUSY);
+	CHECK_EQ(in(DATA), '0');
+	CHECK_EQ(offer("gh"), 0);	/* BREAK took the room */
+	CHECK_EQ(serial_send_sysrq(&vm, &line, 'i'), -EBUSY);
+	CHECK_EQ(in(DATA), '1');
+	CHECK_EQ(serial_send_sysrq(&vm, &line, 'i'), 0);
+	for (i = 2; i < 16; i++)
+		in(DATA);
+	CHECK_EQ(in(LSR), 0xf1);
+	CHECK_EQ(in(DATA), 0);
+	CHECK_EQ(in(DATA), 'h');
+	CHECK_EQ(in(LSR), 0xf1);
+	CHECK_EQ(in(DATA), 0);
+	CHECK_EQ(in(DATA), 'i');
+	CHECK_EQ(offer("g"), 1);
+}
+
+TEST(sysrq_works_without_fifos)
+{
+	out(IER, 1);
+	CHECK_EQ(serial_send_sysrq(&vm, &line, 'h'), 0);
+	CHECK_EQ(in(LSR), 0x71);
+	CHECK_EQ(in(DATA), 0);
+	CHECK_EQ(in(LSR), 0x61);
+	CHECK_EQ(in(DATA), 'h');
+	CHECK_EQ(in(LSR), 0x60);
+}
+
+TEST(sysrq_is_refused_where_nobody_listens)
+{
+	struct chardev other = { .len = 0 };
+
+	CHECK_EQ(serial_send_sysrq(&vm, &line, 'h'), -EAGAIN);
+	CHECK_EQ(serial_send_sysrq(&vm, &other, 'h'), -ENODEV);
+	out(IER, 1);
+	dev()->ops->stop(dev());
+	CHECK_EQ(serial_send_sysrq(&vm, &line, 'h'), -EAGAIN);
+	dev()->ops->start(dev());
+	CHECK_EQ(serial_send_sysrq(&vm, &line, 'h'), 0);
+	dev()->ops->reset(dev());	/* forgets what was not read */
+	CHECK_EQ(in(LSR), 0x60);
+}
+
+TEST(bytes_are_counted)
+{
+	struct strbuf b = { 0 };
+
+	out(DATA, 'o');
+	out(DATA, 'k');
+	out(IER, 1);
+	CHECK_EQ(offer("x"), 1);
+	dev()->ops->stats(dev(), &b);
+	strbuf_add(&b, "", 1);
+	CHECK_STR(b.s, "\"bytes_sent\":2,\"bytes_received\":1");
+	strbuf_free(&b);
 }
 
 TEST(break_shows_when_its_character_is_at_the_top)
@@ -571,6 +653,11 @@ int main(void)
 	RUN_PORT(iir_read_of_another_source_keeps_thre);
 	RUN_PORT(sources_rank_line_data_thre_modem);
 	RUN_PORT(break_shows_when_its_character_is_at_the_top);
+	RUN_PORT(sysrq_is_break_and_key);
+	RUN_PORT(sysrq_waits_for_room_and_nothing_comes_between);
+	RUN_PORT(sysrq_works_without_fifos);
+	RUN_PORT(sysrq_is_refused_where_nobody_listens);
+	RUN_PORT(bytes_are_counted);
 	RUN_PORT(modem_lines_follow_the_other_end);
 	RUN_PORT(loopback_returns_what_is_sent);
 	RUN_PORT(loopback_wires_modem_outputs_to_inputs);

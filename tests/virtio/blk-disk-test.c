@@ -4,7 +4,7 @@
  * are in flight, for every engine around the page cache and through it.
  * links: util/json.c virtio/blk.c virtio/blk-request.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
  * links: disk/open.c disk/disk.c disk/probe.c disk/sync.c disk/aio.c disk/uring.c
- * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c
+ * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -45,6 +45,7 @@ static int make(void)
 	log_set_level(LOG_ERROR);
 	if (virtio_blk_create(&rig.vm, disk, QUEUES, false, NULL) < 0)
 		abort();
+	rig_prepare();
 	return 0;
 }
 

@@ -77,6 +77,13 @@ static inline void rig_up(void)
 		abort();
 }
 
+/* What vm_run() does before the guest's first instruction. */
+static inline void rig_prepare(void)
+{
+	if (rig.vdev->ops->prepare && rig.vdev->ops->prepare(rig.vdev, NULL) < 0)
+		abort();
+}
+
 static inline void rig_down(void)
 {
 	if (rig.vdev) {

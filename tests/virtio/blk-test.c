@@ -3,7 +3,7 @@
  * The block device over the real core and ring, on a back end that is memory: it completes in any order, late, or with an error,
  * as a test wants. [virtio-1.2 5.2]
  * links: util/json.c virtio/blk.c virtio/blk-request.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
- * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c
+ * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include "tests/virtio/blk-rig.h"
 
@@ -28,6 +28,8 @@ struct disk {
 	int fail_op, fail_with;		/* requests of this op end so */
 	unsigned int fail_after;	/* after so many good ones */
 	u64 partial;			/* a failed read has done so much */
+	bool prepared;
+	int unready;			/* -errno of disk_prepare() */
 };
 
 static struct disk fake;
@@ -42,6 +44,12 @@ bool disk_can_write_zeroes(const struct disk *d) { return !d->readonly; }
 const char *disk_path(const struct disk *d) { return "fake"; }
 void disk_serial(const struct disk *d, char serial[20]) { memcpy(serial, "serial-0123456789ab!", 20); }
 void disk_close(struct disk *d) { d->freed = true; }
+
+int disk_prepare(struct disk *d, struct error *err)
+{
+	d->prepared = true;
+	return d->unready ? error_set(err, d->unready, "not ready") : 0;
+}
 
 int disk_attach(struct disk *d, struct event_loop *loop, void (*batch_done)(void *arg), void *arg)
 {
@@ -206,6 +214,7 @@ static void make(unsigned int queues, bool writethrough)
 	log_set_level(LOG_ERROR);
 	if (virtio_blk_create(&rig.vm, &fake, queues, writethrough, NULL) < 0)
 		abort();
+	rig_prepare();
 }
 
 static void fresh(void)
@@ -319,11 +328,30 @@ TEST(failed_creation_leaves_the_disk_to_the_caller)
 	rig_down();
 }
 
-TEST(no_thread_before_the_driver_is_there)
+TEST(no_thread_before_the_guest_is_about_to_run)
 {
 	fresh();
-	make(1, false);
-	CHECK(!fake.loop);
+	rig_up();
+	CHECK_EQ(virtio_blk_create(&rig.vm, &fake, 1, false, NULL), 0);
+	CHECK(!fake.prepared);
+	CHECK(!to_blk(rig.vdev)->loop);
+	rig_prepare();
+	CHECK(fake.prepared);
+	CHECK(to_blk(rig.vdev)->loop);
+	CHECK(!fake.loop);	/* the driver is not there yet */
+	rig_down();
+}
+
+TEST(disk_that_cannot_get_ready_is_said_before_the_guest_runs)
+{
+	struct error err = { "" };
+
+	fresh();
+	fake.unready = -ENOMEM;
+	rig_up();
+	CHECK_EQ(virtio_blk_create(&rig.vm, &fake, 1, false, NULL), 0);
+	CHECK_EQ(rig.vdev->ops->prepare(rig.vdev, &err), -ENOMEM);
+	CHECK_STR(err.msg, "not ready");
 	CHECK(!to_blk(rig.vdev)->loop);
 	rig_down();
 }
@@ -343,6 +371,38 @@ TEST(write_and_read_move_bytes)
 	CHECK_EQ(len, 1537);
 	CHECK(is_all(ram(DATA + 0x10000), 0xa5, 512) && is_all(ram(DATA + 0x10000 + 512), 0x5c, 1024));
 	CHECK(is_all(ram(DATA + 0x10000 + 1536), 0, 4096));
+	rig_down();
+}
+
+static bool stats_have(const char *what)
+{
+	struct strbuf b = { 0 };
+	bool has;
+
+	rig.vdev->ops->stats(rig.vdev, &b);
+	strbuf_add(&b, "", 1);
+	has = strstr(b.s, what);
+	if (!has)
+		printf("# not in: %s\n", b.s);
+	strbuf_free(&b);
+	return has;
+}
+
+TEST(requests_are_counted_by_what_they_did)
+{
+	up(ALL);
+	CHECK_EQ(q_one(BLK_T_OUT, 8, DATA, 4096, NULL), BLK_S_OK);
+	CHECK_EQ(q_one(BLK_T_IN, 7, DATA, 1536, NULL), BLK_S_OK);
+	CHECK_EQ(q_one(BLK_T_IN, 0, DATA, 512, NULL), BLK_S_OK);
+	CHECK_EQ(q_one(BLK_T_FLUSH, 0, 0, 0, NULL), BLK_S_OK);
+	CHECK_EQ(q_one(BLK_T_GET_ID, 0, DATA, 20, NULL), BLK_S_OK);
+	memset(ram(DATA), 0, 16);
+	CHECK_EQ(q_one(BLK_T_DISCARD, 0, DATA, 16, NULL), BLK_S_OK);
+	CHECK_EQ(q_one(BLK_T_WRITE_ZEROES, 0, DATA, 16, NULL), BLK_S_OK);
+	CHECK_EQ(q_one(77, 0, DATA, 512, NULL), BLK_S_UNSUPP);
+	CHECK_EQ(q_one(BLK_T_IN, SECTORS, DATA, 512, NULL), BLK_S_IOERR);
+	CHECK(stats_have("\"reads\":2,\"read_bytes\":2048,\"writes\":1,\"write_bytes\":4096,\"flushes\":1,\"discards\":1,"
+			 "\"write_zeroes\":1,\"others\":1,\"failed\":2,\"in_flight\":"));
 	rig_down();
 }
 
@@ -821,6 +881,7 @@ TEST(in_order_is_in_order_though_the_disk_is_not)
 	rig.vm.cfg.virtio_in_order = true;
 	log_set_level(LOG_ERROR);
 	CHECK_EQ(virtio_blk_create(&rig.vm, &fake, 1, false, NULL), 0);
+	rig_prepare();
 	CHECK(offered() & BIT_ULL(VIRTIO_F_IN_ORDER));
 	CHECK(rig_driver(ALL | BIT_ULL(VIRTIO_F_IN_ORDER)));
 	hold();
@@ -1011,8 +1072,10 @@ int main(void)
 	RUN(read_only_disk_offers_ro_and_nothing_that_changes_it);
 	RUN(disk_that_cannot_discard_offers_no_discard);
 	RUN(failed_creation_leaves_the_disk_to_the_caller);
-	RUN(no_thread_before_the_driver_is_there);
+	RUN(no_thread_before_the_guest_is_about_to_run);
+	RUN(disk_that_cannot_get_ready_is_said_before_the_guest_runs);
 	RUN(write_and_read_move_bytes);
+	RUN(requests_are_counted_by_what_they_did);
 	RUN(pieces_may_be_cut_anywhere);
 	RUN(largest_request_the_driver_is_told_of_works);
 	RUN(length_of_no_whole_sectors_is_an_error);

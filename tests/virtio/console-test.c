@@ -2,7 +2,7 @@
 /*
  * The console device over the real core and ring, with a fake back end. [virtio-1.2 5.3]
  * links: util/json.c virtio/console.c virtio/console-control.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
- * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c
+ * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include "tests/virtio/rig.h"
 
@@ -157,6 +157,30 @@ static void setup_multi(void)
 }
 
 /* --- one port --- */
+
+static bool stats_have(const char *what)
+{
+	struct strbuf b = { 0 };
+	bool has;
+
+	rig.vdev->ops->stats(rig.vdev, &b);
+	strbuf_add(&b, "", 1);
+	has = strstr(b.s, what);
+	if (!has)
+		printf("# not in: %s\n", b.s);
+	strbuf_free(&b);
+	return has;
+}
+
+TEST(bytes_are_counted)
+{
+	q_add(TX0, "out", 3, 0);
+	q_kick(TX0);
+	q_add(RX0, NULL, 0, 64);
+	q_kick(RX0);
+	feed(0, "input");
+	CHECK(stats_have("\"ports\":[{\"bytes_sent\":3,\"bytes_received\":5}]"));
+}
 
 TEST(output_reaches_the_back_end)
 {
@@ -745,6 +769,7 @@ static void with(const char *name, void (*set)(void), void (*fn)(void))
 int main(void)
 {
 	RUN_ONE(output_reaches_the_back_end);
+	RUN_ONE(bytes_are_counted);
 	RUN_ONE(input_reaches_the_driver);
 	RUN_ONE(input_waits_for_buffers_and_is_bounded);
 	RUN_ONE(a_slow_back_end_holds_the_chain);

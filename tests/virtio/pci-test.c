@@ -4,7 +4,7 @@
  *
  * links: util/json.c virtio/pci.c virtio/pci-modern.c virtio/pci-legacy.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c device.c memory.c state.c event.c
- * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c
+ * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include "tests/virtio/pci-rig.h"
 #include "virtio/pci.h"
@@ -463,6 +463,42 @@ TEST(msix_switched_on_moves_the_interrupt_off_the_pin)
 	CHECK(rig.level);
 	CHECK_EQ(rd(isr, 1), 1);
 	CHECK(!rig.level);
+}
+
+static unsigned int irq_changes;
+
+static void note_irq_change(struct virtio_dev *vdev, unsigned int queue)
+{
+	irq_changes += 1 + 100 * queue;
+}
+
+/* A queue that vhost serves has an interrupt of its own to be moved. */
+TEST(external_queues_are_told_when_their_interrupt_moves)
+{
+	struct virtio_ops ops = echo_ops;
+
+	ops.queue_irq_changed = note_irq_change;
+	echo->vdev.ops = &ops;
+	bring_up(V1);
+	irq_changes = 0;
+	msix_on();
+	CHECK_EQ(irq_changes, 0);	/* none is external */
+	cfg_write(vm, cfg_cap(vm, 0x11, 0) + 2, 2, 0);
+	echo->vdev.queue[1].external = true;
+	msix_on();
+	CHECK_EQ(irq_changes, 101);
+	msix_on();
+	CHECK_EQ(irq_changes, 101);	/* nothing new */
+	cfg_write(vm, cfg_cap(vm, 0x11, 0) + 2, 2, 0);
+	CHECK_EQ(irq_changes, 202);
+	select_queue(1);
+	wr(common + QVEC, 2, 2);
+	CHECK_EQ(irq_changes, 303);
+	select_queue(0);
+	wr(common + QVEC, 2, 2);
+	CHECK_EQ(irq_changes, 303);
+	echo->vdev.queue[1].external = false;
+	echo->vdev.ops = &echo_ops;
 }
 
 TEST(reset_clears_interrupts_and_vectors)
@@ -954,6 +990,7 @@ int main(void)
 	RUN_ON(vectors_out_of_range_read_back_NO_VECTOR);
 	RUN_ON(masked_vector_is_pending_until_unmasked);
 	RUN_ON(msix_switched_on_moves_the_interrupt_off_the_pin);
+	RUN_ON(external_queues_are_told_when_their_interrupt_moves);
 	RUN_ON(reset_clears_interrupts_and_vectors);
 	RUN_ON(needs_reset_is_a_configuration_interrupt);
 	RUN_ON(irqfd_only_for_a_mapped_vector);

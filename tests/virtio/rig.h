@@ -14,7 +14,10 @@
 #include "virtio/virtio.h"
 #include "vmm/state.h"
 
-enum { RAM_BASE = 0x100000, RAM_SIZE = 0x800000, RAM_BULK = 0x600000, Q_BYTES = 0x20000, Q_SIZE = 16, Q_SLOT = 0x400 };
+#ifndef RIG_Q_SIZE
+#define RIG_Q_SIZE 16	/* 64 at most */
+#endif
+enum { RAM_BASE = 0x100000, RAM_SIZE = 0x800000, RAM_BULK = 0x600000, Q_BYTES = 0x20000, Q_SIZE = RIG_Q_SIZE, Q_SLOT = 0x400 };
 
 struct rig_queue {
 	u16 avail, next, used;
@@ -26,6 +29,7 @@ struct rig {
 	unsigned int irqs[VIRTIO_MAX_QUEUES], config_irqs;
 	struct rig_queue q[VIRTIO_MAX_QUEUES];
 	bool refuse;			/* the transport has no room */
+	int (*irqfd)(unsigned int queue);	/* NULL: it has none */
 };
 
 static struct rig rig;
@@ -34,7 +38,7 @@ static void rig_queue_interrupt(struct virtio_dev *vdev, unsigned int queue) { r
 static void rig_config_interrupt(struct virtio_dev *vdev) { rig.config_irqs++; }
 static int rig_queue_started(struct virtio_dev *vdev, unsigned int queue) { return -EOPNOTSUPP; }
 static void rig_queue_stopping(struct virtio_dev *vdev, unsigned int queue) { }
-static int rig_queue_irqfd(struct virtio_dev *vdev, unsigned int queue) { return -EOPNOTSUPP; }
+static int rig_queue_irqfd(struct virtio_dev *vdev, unsigned int queue) { return rig.irqfd ? rig.irqfd(queue) : -EOPNOTSUPP; }
 static void rig_transport_reset(struct virtio_dev *vdev) { }
 
 int virtio_pci_create(struct vm *vm, struct virtio_dev *vdev, struct error *err)

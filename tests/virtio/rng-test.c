@@ -2,7 +2,7 @@
 /*
  * The entropy device over the real core and ring. [virtio-1.2 5.4]
  * links: util/json.c virtio/rng.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
- * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c
+ * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include "tests/virtio/rig.h"
 
@@ -24,6 +24,29 @@ static unsigned int zeroes(const u8 *p, size_t len)
 	while (len--)
 		n += !*p++;
 	return n;
+}
+
+static bool stats_have(const char *what)
+{
+	struct strbuf b = { 0 };
+	bool has;
+
+	rig.vdev->ops->stats(rig.vdev, &b);
+	strbuf_add(&b, "", 1);
+	has = strstr(b.s, what);
+	if (!has)
+		printf("# not in: %s\n", b.s);
+	strbuf_free(&b);
+	return has;
+}
+
+TEST(requests_are_counted)
+{
+	q_add(0, NULL, 0, 64);
+	q_add(0, NULL, 0, 32);
+	q_kick(0);
+	CHECK_EQ(q_completed(0), 2);
+	CHECK(stats_have("\"requests\":2,\"bytes\":96"));
 }
 
 TEST(a_request_is_filled_whole_and_interrupts)
@@ -213,6 +236,7 @@ static void with_device(const char *name, void (*fn)(void))
 int main(void)
 {
 	RUN_DEV(a_request_is_filled_whole_and_interrupts);
+	RUN_DEV(requests_are_counted);
 	RUN_DEV(bytes_differ_from_request_to_request);
 	RUN_DEV(a_large_request_gets_64k_and_no_byte_more);
 	RUN_DEV(pieces_of_a_chain_are_all_filled);
