@@ -21,10 +21,11 @@ struct guest_choice {
 
 struct guest_conn {
 	int fd;			/* owned; -1: none */
+	int pid;		/* of the VM's process; 0: in a namespace we do not see */
 	char name[64];
 	char *in;		/* owned: what came */
 	size_t in_len, in_room;
-	struct json_value *node;	/* owned: the last reply's tree */
+	struct json_value *node;	/* owned: the last reply's tree, and the text it points into */
 };
 
 /* 0 or -errno with a line in @err. */
@@ -36,7 +37,7 @@ void guest_disconnect(struct guest_conn *c);
  */
 enum { GUEST_TIMEOUT_S = 10 };
 int guest_call(struct guest_conn *c, const char *cmd, const char *members, const struct json_value **ret, struct error *err);
-/* The last reply as it came, one line, for --json. */
+/* The last reply as it came, one line without its newline, for --json; "" before the first. */
 const char *guest_reply_text(const struct guest_conn *c);
 
 /*
@@ -44,6 +45,20 @@ const char *guest_reply_text(const struct guest_conn *c);
  * LKVM_CANNOT_START when one failed or there was none by that name; LKVM_USAGE when neither -a nor a name was given.
  */
 int guests_for_each(const struct guest_choice *choice, int (*fn)(struct guest_conn *c, void *arg, struct error *err), void *arg);
+
+/* The names that have a socket, sorted; none is fine. 0 or -errno with a line in @err. */
+struct guest_names {
+	char **name;		/* owned, each of them too */
+	unsigned int nr;
+};
+int guest_names(struct guest_names *ret, struct error *err);
+void guest_names_free(struct guest_names *names);
+
+/*
+ * Options of a command that takes a guest_choice: what is no option is the guest's name. -1: go on; else the exit status, all said.
+ * @usage: what follows "lkvm ". @choice is where the table's options write.
+ */
+int guest_options(const struct option_def *table, struct guest_choice *choice, const char *usage, int argc, char **argv);
 
 int cmd_list(int argc, char **argv);
 int cmd_stop(int argc, char **argv);

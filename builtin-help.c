@@ -9,18 +9,18 @@
 
 int cmd_help(int argc, char **argv)
 {
+	int status;
+
 	if (!argc) {
 		help_commands();
 		return 0;
 	}
-	if (!strcmp(argv[0], "run")) {
-		run_usage();
+	if (!strcmp(argv[0], "help") || argv[0][0] == '-') {
+		fprintf(stderr, "\n usage: lkvm help [COMMAND]\n\n");
 		return LKVM_USAGE;
 	}
-	if (!strcmp(argv[0], "version") || !strcmp(argv[0], "help")) {
-		fprintf(stderr, "\n usage: lkvm %s\n\n", argv[0]);
-		return LKVM_USAGE;
-	}
+	if (help_command(argv[0], &status))
+		return status;
 	fprintf(stderr, "lkvm: '%s' is not an lkvm command\n", argv[0]);
 	return LKVM_USAGE;
 }

@@ -52,8 +52,8 @@ static int opt_mem(void *ctx, const struct option_def *opt, const char *value, s
 /* A copy that may be cut in place; the config points into it for the rest of the run. */
 static int keep_spec(struct run *run, const struct option_def *opt, const char *value, char **ret, struct error *err)
 {
-	if (run->nr_specs == ARRAY_SIZE(run->spec))	/* --no-disk and --no-port give none back */
-		return error_set(err, -E2BIG, "--%s '%s': more than %zu --disk and --port options", opt->name, value,
+	if (run->nr_specs == ARRAY_SIZE(run->spec))	/* --no-disk and the like give none back */
+		return error_set(err, -E2BIG, "--%s '%s': more than %zu --disk, --network and --port options", opt->name, value,
 				 ARRAY_SIZE(run->spec));
 	*ret = strdup(value);
 	if (!*ret)
@@ -193,9 +193,25 @@ static int opt_format(void *ctx, const struct option_def *opt, const char *value
 
 static int opt_network(void *ctx, const struct option_def *opt, const char *value, struct error *err)
 {
-	if (!value || !strcmp(value, "mode=none") || !strcmp(value, "none"))
+	struct run *run = ctx;
+	struct net_config *nic;
+	char *spec;
+	int r;
+
+	if (!value) {
+		run->cfg.nr_nics = 0;
 		return 0;
-	return error_set(err, -EOPNOTSUPP, "--network '%s': this version has no network devices; want mode=none", value);
+	}
+	if (run->cfg.nr_nics == CONFIG_MAX_NICS)
+		return error_set(err, -E2BIG, "--network '%s': at most %u NICs", value, CONFIG_MAX_NICS);
+	r = keep_spec(run, opt, value, &spec, err);
+	if (r < 0)
+		return r;
+	nic = &run->cfg.nic[run->cfg.nr_nics];
+	r = net_parse(spec, run->cfg.nr_nics, nic, err);
+	if (!r && nic->mode != NET_NONE)
+		run->cfg.nr_nics++;
+	return r;
 }
 
 /* Options of kvmtool whose devices this version has not got: an error, so that no script runs on without what it asked for. */
@@ -288,6 +304,14 @@ static int opt_panic_silence(void *ctx, const struct option_def *opt, const char
 	return 0;
 }
 
+static int opt_sandbox_vmm(void *ctx, const struct option_def *opt, const char *value, struct error *err)
+{
+	struct run *run = ctx;
+
+	run->cfg.no_sandbox = !value;
+	return 0;
+}
+
 static const struct option_def run_options[] = {
 	{ 'k', "kernel", "file", "kernel: bzImage, vmlinux (PVH or ELF), multiboot or flat; compressed or not", option_str,
 	  RUN_OPT(cfg.kernel) },
@@ -299,11 +323,12 @@ static const struct option_def run_options[] = {
 	{ 'm', "mem", "size", "guest memory, in MiB or with B K M G T P", opt_mem },
 	{ 0, "cpu", "model", "host[,+feature,-feature...]", option_str, RUN_OPT(cfg.cpu) },
 	{ 0, "hugetlbfs", "dir", "guest memory from the hugetlbfs mounted there", option_str, RUN_OPT(cfg.hugetlbfs) },
-	{ 0, "name", "name", "name of the guest in messages", option_str, RUN_OPT(cfg.name) },
+	{ 0, "name", "name", "name of the guest: of its control socket and in messages (default guest-PID)", option_str, RUN_OPT(cfg.name) },
 	{ 0, "dev", "file", "KVM device (default /dev/kvm)", option_str, RUN_OPT(cfg.dev) },
 	{ 'd', "disk", "image[,opt...]",
 	  "disk: ro, direct, engine=auto|sync|aio|io_uring, format=raw, serial=S, queues=N, cache=writeback|writethrough",
 	  opt_disk },
+	{ 0, "balloon", NULL, "memory balloon device", option_bool, RUN_OPT(cfg.balloon) },
 	{ 0, "rng", NULL, "random number device", option_bool, RUN_OPT(cfg.rng) },
 	{ 0, "pvpanic", NULL, "panic notification device (on unless --no-pvpanic)", option_bool, RUN_OPT(cfg.pvpanic) },
 	{ 0, "console", "serial|virtio", "which device stdin and stdout belong to", opt_console },
@@ -311,11 +336,14 @@ static const struct option_def run_options[] = {
 	{ 0, "port", "backend[,name=N]", "one more virtio console port: pty, null, file:PATH, unix:PATH", opt_port },
 	{ 0, "tty", "n", "serial port n on a host pty", opt_tty },
 	{ 0, "console-log", "file", "keep a copy of the console's output", option_str, RUN_OPT(cfg.console_log) },
-	{ 'n', "network", "mode=none", "no network device", opt_network },
+	{ 'n', "network", "user|tap|key=value...",
+	  "NIC: mode=user|tap|none, tapif=NAME, fd=N, script=FILE, downscript=FILE, guest_ip=A, host_ip=A, guest_mac=M, host_mac=M, "
+	  "vhost=1, mq=N, mtu=N, hostfwd=tcp|udp:[A]:PORT-[A]:PORT, ipv6=on|off", opt_network },
 	{ 0, "virtio-transport", "pci|pci-legacy", "how virtio devices are attached", opt_transport },
 	{ 0, "virtio-packed", NULL, "offer packed virtqueues", option_bool, RUN_OPT(cfg.virtio_packed) },
 	{ 0, "virtio-in-order", NULL, "offer in-order completion", option_bool, RUN_OPT(cfg.virtio_in_order) },
 	{ 0, "nodefaults", NULL, "no kernel parameters but those of --params", option_bool, RUN_OPT(cfg.nodefaults) },
+	{ 0, "sandbox-vmm", NULL, "give up all rights not needed once the guest runs (on unless --no-sandbox-vmm)", opt_sandbox_vmm },
 	{ 0, "reboot", NULL, "a reset by the guest starts it again instead of ending the run", option_bool,
 	  RUN_OPT(cfg.reboot) },
 	{ 0, "on-panic", "exit|ignore", "what a panicking guest means (default exit: status 126)", opt_panic },
@@ -325,7 +353,6 @@ static const struct option_def run_options[] = {
 	{ 0, "loglevel", "level", "error, warning, info or debug", opt_loglevel },
 	{ 0, "debug", NULL, NULL, opt_debug },
 	{ 0, "no-dhcp", NULL, NULL, opt_nothing },
-	{ 0, "balloon", NULL, NULL, opt_not_here },
 	{ 0, "vnc", NULL, NULL, opt_not_here },
 	{ 0, "gtk", NULL, NULL, opt_not_here },
 	{ 0, "sdl", NULL, NULL, opt_not_here },

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -21,7 +22,10 @@
 #include "util/log.h"
 #include "util/options.h"
 #include "util/str.h"
+#include "vmm/control.h"
 #include "vmm/hw.h"
+
+enum { WANT_DESCRIPTORS = 4096 };
 
 /* --- events --- */
 
@@ -57,6 +61,10 @@ static void on_event(void *arg, const struct vm_event *ev)
 		json_u64(&b, "value", ev->value);
 	if (ev->text)
 		json_str(&b, "text", ev->text);
+	if (ev->kind == VM_EVENT_STARTED && run->control)
+		json_str(&b, "control", control_socket_path(run->control));
+	if (ev->kind == VM_EVENT_STARTED)
+		json_str(&b, "sandbox", sandbox_describe());
 	json_end(&b);
 	json_line(run, &b);
 }
@@ -229,6 +237,37 @@ static struct chardev *find_stdio(const struct vm *vm)
 	return NULL;
 }
 
+/* --- control --- */
+
+/* Each client is a descriptor, and so is much of what a guest may have: take what we are allowed to take. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= WANT_DESCRIPTORS || lim.rlim_cur == lim.rlim_max)
+		return;
+	lim.rlim_cur = MIN(lim.rlim_max, (rlim_t)WANT_DESCRIPTORS);
+	setrlimit(RLIMIT_NOFILE, &lim);
+}
+
+/*
+ * A run whose name nobody chose goes on without a socket, where there is no place for one (no home, a read-only one): nobody will look
+ * for it. Who chose a name wants to find the guest by it.
+ */
+static int open_control(struct run *run, struct error *err)
+{
+	int r;
+
+	raise_descriptor_limit();
+	r = control_create(run->vm, err, &run->control);
+	if (r < 0 && run->cfg.name == run->name) {
+		log_info(NULL, "no control socket: %s", err->msg);
+		err->msg[0] = '\0';
+		return 0;
+	}
+	return r;
+}
+
 /* --- the run --- */
 
 static int exit_status(const struct vm *vm)
@@ -273,6 +312,10 @@ static int run_vm(struct run *run, const sigset_t *signals, struct error *err)
 	}
 	r = watch_signals(run, signals, err);
 	if (!r)
+		r = open_control(run, err);
+	if (!r && run->control)
+		sandbox_allow(&run->vm->box, control_socket_path(run->control), SANDBOX_REMOVE);
+	if (!r)
 		r = vm_run(run->vm, err);
 	return r;
 }
@@ -290,6 +333,7 @@ static void say_end(enum vm_exit_cause cause, const char *text, int status)
 
 static void run_free(struct run *run)
 {
+	control_free(run->control);
 	event_del(&run->signals);
 	if (run->signal_fd >= 0)
 		close(run->signal_fd);
@@ -354,6 +398,8 @@ int cmd_run(int argc, char **argv)
 	}
 	emit_exit(&run, cause, status, err.msg);
 	run_free(&run);
+	if (sandbox_violated())		/* perhaps only now */
+		status = LKVM_CANNOT_START;
 	if (r < 0)
 		fprintf(stderr, "  Fatal: %s\n", err.msg);
 	else

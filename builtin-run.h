@@ -17,13 +17,14 @@ struct run {
 	const char *json;		/* --json as given */
 	char *name;			/* owned */
 	char *kernel;			/* owned: one found by search */
-	char *spec[CONFIG_MAX_DISKS + CONFIG_MAX_PORTS];	/* owned: what cfg points into */
+	char *spec[CONFIG_MAX_DISKS + CONFIG_MAX_NICS + CONFIG_MAX_PORTS];	/* owned: what cfg points into */
 	unsigned int nr_specs;
 	bool cpus_given, mem_given;
 
 	bool serial0_given;		/* even if it is null */
 
 	struct vm *vm;
+	struct control *control;	/* owned; NULL: no socket */
 	struct chardev *stdio;		/* borrowed from vm; NULL: none */
 	int json_fd;			/* -1: none */
 	pthread_mutex_t json_lock;

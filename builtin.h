@@ -6,6 +6,8 @@
 #ifndef BUILTIN_H
 #define BUILTIN_H
 
+#include <stdbool.h>
+
 /* What lkvm itself says by its status; Documentation/exit-status.md. */
 enum {
 	LKVM_TIMEOUT = 124,
@@ -19,6 +21,8 @@ int cmd_run(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
+/* A command's usage on stderr, and the exit status of that; false: no such command. */
+bool help_command(const char *name, int *ret);
 /* The list of commands, with the line scripts look for. */
 void help_commands(void);
 /* Usage of `lkvm run` on stderr; the names of its options on stdout. */

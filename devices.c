@@ -8,6 +8,7 @@
 #include "vmm/chardev.h"
 #include "vmm/disk.h"
 #include "vmm/hw.h"
+#include "vmm/net.h"
 #include "vmm/virtio.h"
 #include "vmm/vm.h"
 
@@ -51,6 +52,27 @@ static int create_console(struct vm *vm, struct error *err)
 	return virtio_console_create(vm, port, vm->cfg.nr_ports, err);
 }
 
+static int create_nics(struct vm *vm, struct error *err)
+{
+	const struct net_config *cfg;
+	struct net_backend *be;
+	unsigned int i;
+	int r;
+
+	for (i = 0; i < vm->cfg.nr_nics; i++) {
+		cfg = &vm->cfg.nic[i];
+		r = net_open(cfg, err, &be);
+		if (r < 0)
+			return r;
+		r = virtio_net_create(vm, be, cfg, i, err);
+		if (r < 0) {
+			net_close(be);
+			return r;
+		}
+	}
+	return 0;
+}
+
 int devices_create_common(struct vm *vm, struct error *err)
 {
 	int r = 0;
@@ -61,7 +83,11 @@ int devices_create_common(struct vm *vm, struct error *err)
 		return error_set_errno(err, r, "pvpanic");
 	r = create_disks(vm, err);
 	if (!r)
+		r = create_nics(vm, err);
+	if (!r)
 		r = create_console(vm, err);
+	if (!r && vm->cfg.balloon)
+		r = virtio_balloon_create(vm, err);
 	if (!r && vm->cfg.rng)
 		r = virtio_rng_create(vm, err);
 	return r;

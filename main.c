@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "builtin-control.h"
 #include "builtin.h"
 #include "util/types.h"
 
@@ -17,9 +18,30 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{ "run", cmd_run, "boot a guest" },
+	{ "list", cmd_list, "show the running guests" },
+	{ "stop", cmd_stop, "have a guest power off, or end it" },
+	{ "pause", cmd_pause, "have a guest stand still" },
+	{ "resume", cmd_resume, "have it go on" },
+	{ "stat", cmd_stat, "show a guest's counters" },
+	{ "debug", cmd_debug, "show a guest's CPUs, send an NMI or a SysRq key" },
+	{ "balloon", cmd_balloon, "take memory from a guest, or give it back" },
 	{ "version", cmd_version, "show the version and what was built in" },
 	{ "help", cmd_help, "show this list, or a command's options" },
 };
+
+bool help_command(const char *name, int *ret)
+{
+	char dashes[] = "--help", *argv[] = { dashes };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(name, commands[i].name))
+			continue;
+		*ret = commands[i].run(1, argv);
+		return true;
+	}
+	return false;
+}
 
 void help_commands(void)
 {

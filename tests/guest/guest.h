@@ -38,6 +38,10 @@ static inline void write8(u64 a, u8 v) { *(volatile u8 *)a = v; }
 static inline void write16(u64 a, u16 v) { *(volatile u16 *)a = v; }
 static inline void write32(u64 a, u32 v) { *(volatile u32 *)a = v; }
 
+/* What follows "NAME=" in the kernel's command line as a decimal number, else @fallback. */
+u64 cmdline_number(const char *name, u64 fallback);
+u64 ram_end(void);	/* of the RAM below 4 GiB */
+
 /* Makes [addr, addr + 1 GiB) reachable, @addr a multiple of 1 GiB. */
 void map_gib(u64 addr);
 
@@ -45,5 +49,15 @@ void map_gib(u64 addr);
 extern volatile u32 irq_count[16];
 void irq_setup(void);
 u64 irq_msi_addr(void);
+
+/*
+ * Has CPUs 1 .. nr - 1 run @fn(cpu), ready for interrupts but with them off; returns when all are in it. They stop when it returns.
+ * Once only; after irq_setup().
+ */
+void cpus_start(unsigned int nr, void (*fn)(unsigned int cpu));
+unsigned int cpus_done(void);	/* how many have returned */
+/* Sleeps till an interrupt, to be called with interrupts off, which they are again after it; and what interrupts another CPU. */
+static inline void cpu_sleep(void) { __asm__ volatile("sti; hlt; cli" ::: "memory"); }
+void cpu_wake(unsigned int cpu);
 
 #endif

@@ -68,15 +68,17 @@ refused "unknown value of --kernel-format" "--kernel-format 'zip'" -k "$K" --ker
 refused "bad --timeout" "--timeout '1h'" -k "$K" --timeout 1h
 refused "zero --timeout" "--timeout '0'" -k "$K" --timeout 0
 refused "bad --serial" "--serial '9,stdio'" -k "$K" --serial 9,stdio
-refused "more --disk options than there is room for" "more than" -k "$K" $(for i in $(seq 50); do echo --disk x --no-disk; done)
+refused "more --disk options than there is room for" "more than" -k "$K" $(for i in $(seq 60); do echo --disk x --no-disk; done)
 refused "bad --port" "--port 'smoke'" -k "$K" --port smoke
 refused "unknown CPU" "--cpu" -k "$K" --cpu 486
 refused "unknown CPU feature" "nosuchfeature" -k "$K" --cpu host,-nosuchfeature
 refused "--hugetlbfs that is none" "--hugetlbfs '$T'" -k "$K" --hugetlbfs "$T"
 refused "stdio twice" "stdio" -k "$K" --serial 0,stdio --serial 1,stdio
 refused "kernel and firmware" "--firmware" -k "$K" -f "$K"
-refused "network that is not there" "--network 'mode=user'" -k "$K" -n mode=user
-refused "device that is not there" "--balloon" -k "$K" --balloon
+refused "bad --network" "--network 'mq=9'" -k "$K" -n mq=9
+refused "more NICs than a machine has" "--network 'mode=tap'" -k "$K" $(for i in $(seq 9); do echo -n mode=tap; done)
+refused "a tap that is not there" "nosuchtap" -k "$K" -n mode=tap,tapif=nosuchtap
+refused "device that is not there" "--vnc" -k "$K" --vnc
 refused "--json to a closed descriptor" "--json 'fd:77'" -k "$K" --json fd:77
 refused "--json to nowhere" "--json '$T/no/where'" -k "$K" --json "$T/no/where"
 refused "--console-log to nowhere" "--console-log '$T/no/where'" -k "$K" --console-log "$T/no/where"

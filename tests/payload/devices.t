@@ -5,23 +5,6 @@ set -u
 cd "$(dirname "$0")/../.."
 . tests/payload/lib.sh
 
-# guest NAME OPTIONS...: the guest's every check, under its own name
-guest() {
-	local name=$1 line before=$count
-	shift
-	lkvm_run -k "$GUESTS/$name.elf" --timeout 100 "$@"
-	while IFS= read -r line; do
-		case $line in
-		"ok "*) report "$name: ${line#* - }" ;;
-		"not ok "*) problem "failed in the guest"; report "$name: ${line#* - }" ;;
-		"#"*) echo "$line" ;;
-		esac
-	done < "$T/out"
-	want_status 0
-	[ "$(tail -n 1 "$T/out")" = "1..$((count - before))" ] || problem "the guest did not get to its end: $(tail -n 3 "$T/out")"
-	report "$name: ran to its end $*"
-}
-
 disk() {
 	perl -e 'print pack("C", $_ & 255), "\0" x 511 for 0 .. 2047' > "$1"
 }

@@ -6,6 +6,8 @@
 
 T=$(mktemp -d)
 trap 'rm -rf "$T"' EXIT
+export XDG_RUNTIME_DIR=$T/run	# control sockets go here, not to the user's folder
+mkdir -m 700 "$XDG_RUNTIME_DIR"
 count=0 failures=0
 
 skip_all() { echo "1..0 # SKIP $*"; exit 0; }
@@ -40,5 +42,24 @@ want_err() { grep -qF -- "$1" "$T/err" || problem "stderr lacks: $1"; }
 want_out() { grep -qF -- "$1" "$T/out" || problem "stdout lacks: $1"; }
 # Exactly one line on stderr, and it is the Fatal one
 want_one_line() { [ "$(wc -l < "$T/err")" = 1 ] || problem "stderr has $(wc -l < "$T/err") lines, want 1"; }
+
+# guest NAME OPTIONS...: a guest that speaks TAP; its every check, under its own name. $TAP: the file it comes out in, if not stdout
+guest() {
+	local name=$1 line before=$count tap=${TAP:-$T/out}
+	shift
+	: > "$tap"
+	lkvm_run -k "$GUESTS/$name.elf" --timeout $((${LIMIT:-60} * 9 / 10)) "$@"
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) report "$name: ${line#* - }" ;;
+		"not ok "*) problem "failed in the guest"; report "$name: ${line#* - }" ;;
+		"#"*) echo "$line" ;;
+		esac
+	done < "$tap"
+	want_status 0
+	[ "$(tail -n 1 "$tap")" = "1..$((count - before))" ] || problem "the guest did not get to its end: $(tail -n 3 "$tap")"
+	grep -qE 'Sanitizer|runtime error:' "$T/err" && problem "a sanitizer found something"
+	report "$name: ran to its end $*"
+}
 
 finish() { echo "1..$count"; [ $failures = 0 ]; exit; }

@@ -18,6 +18,7 @@ lkvm_run -k "$GUESTS/hello.bin" -m 2M; want_status 0; want_out hello; report "th
 
 # In a mount namespace of its own, with pages reserved for as long as it takes
 pages=/proc/sys/vm/nr_hugepages
+exec 9< $pages && flock 9	# other tests may want some at the same time
 had=$(cat $pages 2> /dev/null || echo 0)
 if [ "$(id -u)" = 0 ] && mkdir "$T/huge" && unshare -m mount -t hugetlbfs none "$T/huge" 2> /dev/null &&
 	echo $((had + 40)) > $pages 2> /dev/null && [ "$(cat $pages)" = $((had + 40)) ]; then
@@ -32,5 +33,6 @@ if [ "$(id -u)" = 0 ] && mkdir "$T/huge" && unshare -m mount -t hugetlbfs none "
 else
 	skip "memory from hugetlbfs" "needs root, a hugetlbfs and 80 MiB to reserve"
 fi
+exec 9<&-
 
 finish

@@ -19,7 +19,7 @@ $(O)/$(g)/lib/%.o: $(g)/lib/% $(wildcard $(g)/lib/*.h tests/guest/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(guest_cflags) -c -o $@ $<
 
-$(O)/$(g)/%.elf: $(g)/%.c $(O)/$(g)/lib/start.S.o $(O)/$(g)/lib/lib.c.o $(g)/lib/guest.ld $(wildcard $(g)/lib/*.h tests/guest/*.h)
+$(O)/$(g)/%.elf: $(g)/%.c $(O)/$(g)/lib/start.S.o $(O)/$(g)/lib/lib.c.o $(g)/lib/guest.ld $(wildcard $(g)/*.h $(g)/lib/*.h tests/guest/*.h)
 	@mkdir -p $(@D)
 	$(call say,GUEST,$<)
 	$(Q)$(CC) $(guest_cflags) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,$(g)/lib/guest.ld -o $@ \

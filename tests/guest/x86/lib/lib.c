@@ -210,3 +210,95 @@ u64 irq_msi_addr(void)
 {
 	return LAPIC | (read32(LAPIC + 0x20) >> 24) << 12;
 }
+
+/* --- what the boot loader left: the zero page [Linux x86 zero-page] --- */
+
+extern u64 zero_page;
+
+u64 ram_end(void)
+{
+	u64 end = 0;
+	unsigned int i;
+
+	for (i = 0; i < read8(zero_page + 0x1e8); i++) {
+		u64 e = zero_page + 0x2d0 + i * 20ULL;
+
+		if (read32(e + 16) == 1 && !read32(e + 4))
+			end = read32(e) + *(volatile u64 *)(e + 8);
+	}
+	return end;
+}
+
+u64 cmdline_number(const char *name, u64 fallback)
+{
+	const char *start = (const char *)(u64)read32(zero_page + 0x228), *p;
+	u64 v = 0;
+
+	for (p = start; p && *p; p++) {
+		unsigned int i = 0;
+
+		while (name[i] && p[i] == name[i])
+			i++;
+		if (name[i] || p[i] != '=' || (p != start && p[-1] != ' '))
+			continue;
+		for (p += i + 1; *p >= '0' && *p <= '9'; p++)
+			v = v * 10 + (u64)(*p - '0');
+		return v;
+	}
+	return fallback;
+}
+
+/* --- more CPUs --- */
+
+enum { CPUS_MAX = 16, AP_CODE = 0x10000, AP_STACK = 16384 };
+
+extern char ap_start[], ap_end[];
+u64 ap_stack;	/* of the one that is starting; it takes this to 0 */
+static u8 ap_stacks[CPUS_MAX][AP_STACK] __attribute__((aligned(16)));
+static volatile u32 ap_here, ap_done;
+static void (*ap_fn)(unsigned int cpu);
+
+void ap_main(void)
+{
+	unsigned int cpu;
+
+	irq_setup();
+	__asm__ volatile("cli");
+	cpu = __atomic_add_fetch(&ap_here, 1, __ATOMIC_SEQ_CST);
+	ap_fn(cpu);
+	__atomic_add_fetch(&ap_done, 1, __ATOMIC_SEQ_CST);
+}
+
+static void ipi(unsigned int cpu, u32 command)
+{
+	write32(LAPIC + 0x310, cpu << 24);
+	write32(LAPIC + 0x300, command);
+	while (read32(LAPIC + 0x300) & 0x1000)
+		;
+}
+
+void cpus_start(unsigned int nr, void (*fn)(unsigned int cpu))
+{
+	unsigned int cpu, i;
+
+	ap_fn = fn;
+	for (i = 0; i < (unsigned int)(ap_end - ap_start); i++)
+		write8(AP_CODE + i, (u8)ap_start[i]);
+	for (cpu = 1; cpu < nr && cpu < CPUS_MAX; cpu++) {
+		ap_stack = (u64)ap_stacks[cpu] + AP_STACK;
+		ipi(cpu, 0x4500);
+		ipi(cpu, 0x4600 | AP_CODE >> 12);
+		while (*(volatile u32 *)&ap_here < cpu)
+			__asm__ volatile("pause");
+	}
+}
+
+void cpu_wake(unsigned int cpu)
+{
+	ipi(cpu, 0x4f);
+}
+
+unsigned int cpus_done(void)
+{
+	return ap_done;
+}

@@ -48,6 +48,50 @@ irq_common:
 	pop	%rax
 	iretq
 
+	/*
+	 * Another CPU: this code is copied to 0x10000 and entered there in real mode with IP 0. On to long mode with the page tables
+	 * and the stack that are ready; one CPU at a time.
+	 */
+	.code16
+	.globl	ap_start, ap_end
+ap_start:
+	cli
+	mov	%cs, %ax
+	mov	%ax, %ds
+	lgdtl	ap_gdtr - ap_start
+	mov	%cr4, %eax
+	or	$0x20, %eax		/* PAE */
+	mov	%eax, %cr4
+	mov	ap_cr3 - ap_start, %eax
+	mov	%eax, %cr3
+	mov	$0xc0000080, %ecx
+	rdmsr
+	or	$0x100, %eax		/* LME */
+	wrmsr
+	mov	%cr0, %eax
+	and	$0x9fffffff, %eax	/* caches on, as on the first CPU */
+	or	$0x80000001, %eax	/* PG, PE */
+	mov	%eax, %cr0
+	ljmpl	$16, $ap_long
+	.balign	8
+ap_gdt:
+	.quad	0, 0, 0x00af9a000000ffff, 0x00cf92000000ffff	/* selectors as on the first CPU */
+ap_gdtr:
+	.word	31
+	.long	0x10000 + ap_gdt - ap_start
+ap_cr3: .long	page_pml4
+ap_end:
+	.code64
+ap_long:
+	mov	$24, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	mov	ap_stack, %rsp
+	call	ap_main
+3:	hlt
+	jmp	3b
+
 	.bss
 	.balign	4096
 	.globl	page_pml4, page_pdpt
