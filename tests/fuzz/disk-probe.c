@@ -2,7 +2,7 @@
 /*
  * Image signatures and disk options from arbitrary bytes. The first byte says which.
  * links: disk/probe.c disk/open.c disk/disk.c disk/sync.c disk/aio.c disk/uring.c event.c
- * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c
+ * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  * links: builtin-run-options.c config.c x86/cpuid.c x86/cpu-features.c
  * links: disk/probe.c disk/open.c disk/disk.c disk/sync.c disk/aio.c disk/uring.c
  * links: chardev/chardev.c chardev/output.c chardev/input.c chardev/stdio.c chardev/pty.c chardev/file.c chardev/socket.c event.c
- * links: util/options.c util/str.c util/log.c util/error.c util/cleanup.c util/io.c
+ * links: util/options.c util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include <stdlib.h>
 #include <string.h>

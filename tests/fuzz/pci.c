@@ -7,7 +7,7 @@
  * activation has its deactivation; no message leaves a disabled capability; nothing is left when the devices are gone.
  *
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c device.c state.c event.c
- * links: util/log.c util/io.c util/str.c util/error.c util/cleanup.c
+ * links: util/log.c util/io.c util/str.c util/error.c util/cleanup.c util/thread.c
  */
 #include "tests/pci-fake.h"
 

@@ -5,7 +5,7 @@
  *
  *	op := kind (low 3 bits), register (3 bits) | value or length
  *
- * links: hw/serial.c device.c state.c util/str.c util/error.c
+ * links: hw/serial.c device.c state.c util/str.c util/json.c util/error.c
  */
 #include "tests/hw/serial-fake.h"
 

@@ -9,7 +9,7 @@
  * links: hw/rtc.c hw/i8042.c hw/power.c hw/debug-exit.c hw/pcports.c hw/pvpanic.c hw/serial.c
  * links: chardev/chardev.c chardev/output.c chardev/input.c chardev/stdio.c chardev/pty.c chardev/file.c chardev/socket.c
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c device.c state.c event.c
- * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c
+ * links: util/json.c util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include <stdarg.h>
 
