@@ -3,9 +3,9 @@
  * Times whole commands in turn, A B C A B C ..., from exec to exit, and prints each one's median beside the first one's. In turn, because
  * the speed of a shared machine drifts; medians, because single runs are noise.
  *
- *	compare -n RUNS NAME command args... -- NAME command args... [-- ...]
+ *	compare -n RUNS NAME [VAR=VALUE...] command args... -- NAME command args... [-- ...]
  *
- * A command's output is thrown away. A status other than the first run's of that command is an error: a run that failed has no time.
+ * A command's output is thrown away, but the first @ on its standard output is timed: what the guest's first deed is, when that is to write one. A status other than the first run's of that command is an error: a run that failed has no time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_COMMANDS = 8, MAX_RUNS = 1000 };
+enum { MAX_COMMANDS = 8, MAX_RUNS = 1000, MAX_ENV = 512 };
 
 struct sample {
-	double wall_us, cpu_us;
+	double wall_us, mark_us, cpu_us, faults;	/* mark_us 0: no mark came */
 	long rss_kib;
 };
 
@@ -30,28 +30,70 @@ static double us_of(struct timeval tv)
 	return (double)tv.tv_sec * 1e6 + (double)tv.tv_usec;
 }
 
-static int run_once(char **argv, struct sample *s)
+/* Words with a = before the command are its environment, on top of ours. */
+static char **command_of(char **word, char **env)
 {
+	int n;
+
+	for (n = 0; environ[n] && n < MAX_ENV / 2; n++)
+		env[n] = environ[n];
+	while (*word && strchr(*word, '=') && n < MAX_ENV - 1)
+		env[n++] = *word++;
+	env[n] = NULL;
+	return word;
+}
+
+static double us_between(const struct timespec *from, const struct timespec *to)
+{
+	return (double)(to->tv_sec - from->tv_sec) * 1e6 + (double)(to->tv_nsec - from->tv_nsec) / 1e3;
+}
+
+/* Reads to the end. */
+static double time_mark(int fd, const struct timespec *from)
+{
+	struct timespec now;
+	double mark = 0;
+	char buf[4096];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0 || (n < 0 && errno == EINTR)) {
+		if (n > 0 && !mark && memchr(buf, '@', (size_t)n)) {
+			clock_gettime(CLOCK_MONOTONIC, &now);
+			mark = us_between(from, &now);
+		}
+	}
+	return mark;
+}
+
+static int run_once(char **word, struct sample *s)
+{
+	char *env[MAX_ENV], **argv = command_of(word, env);
 	struct timespec from, to;
 	struct rusage ru;
-	int status, null;
+	int status, null, out[2];
 	pid_t pid;
 
+	if (pipe2(out, O_CLOEXEC) < 0)
+		return -1;
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	pid = vfork();
 	if (!pid) {
 		null = open("/dev/null", O_RDWR);
 		dup2(null, 0);
-		dup2(null, 1);
+		dup2(out[1], 1);
 		dup2(null, 2);
-		execvp(argv[0], argv);
+		execvpe(argv[0], argv, env);
 		_exit(127);
 	}
+	close(out[1]);
+	s->mark_us = pid > 0 ? time_mark(out[0], &from) : 0;
+	close(out[0]);
 	if (pid < 0 || wait4(pid, &status, 0, &ru) < 0)
 		return -1;
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	s->wall_us = (double)(to.tv_sec - from.tv_sec) * 1e6 + (double)(to.tv_nsec - from.tv_nsec) / 1e3;
+	s->wall_us = us_between(&from, &to);
 	s->cpu_us = us_of(ru.ru_utime) + us_of(ru.ru_stime);
+	s->faults = (double)(ru.ru_minflt + ru.ru_majflt);
 	s->rss_kib = ru.ru_maxrss;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
 }
@@ -111,7 +153,7 @@ int main(int argc, char **argv)
 			}
 		}
 	}
-	printf("%-16s %6s %12s %8s %12s %12s\n", "", "status", "wall ms", "ratio", "cpu ms", "peak RSS KiB");
+	printf("%-16s %6s %12s %8s %12s %12s %12s %12s\n", "", "status", "wall ms", "ratio", "first @ ms", "cpu ms", "page faults", "peak RSS KiB");
 	for (k = 0; k < nr; k++) {
 		double wall = median(sample[k], runs, offsetof(struct sample, wall_us));
 		double first = median(sample[0], runs, offsetof(struct sample, wall_us));
@@ -119,8 +161,10 @@ int main(int argc, char **argv)
 
 		for (i = 0; i < runs; i++)
 			rss = sample[k][i].rss_kib > rss ? sample[k][i].rss_kib : rss;
-		printf("%-16s %6d %12.3f %8.3f %12.3f %12ld\n", name[k], status[k], wall / 1e3, wall / first,
-		       median(sample[k], runs, offsetof(struct sample, cpu_us)) / 1e3, rss);
+		printf("%-16s %6d %12.3f %8.3f %12.3f %12.3f %12.0f %12ld\n", name[k], status[k], wall / 1e3, wall / first,
+		       median(sample[k], runs, offsetof(struct sample, mark_us)) / 1e3,
+		       median(sample[k], runs, offsetof(struct sample, cpu_us)) / 1e3,
+		       median(sample[k], runs, offsetof(struct sample, faults)), rss);
 	}
 	return 0;
 }
