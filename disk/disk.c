@@ -177,19 +177,24 @@ static void finish(struct disk *d, struct disk_req *req, int res)
 
 unsigned int disk_io_rest(struct disk_req *req, const struct iovec **ret_iov)
 {
-	u64 skip = req->done_len;
-	unsigned int i = 0;
+	u64 skip = req->done_len, most = req->op == DISK_WRITE ? req->disk->write_piece : UINT64_MAX, len;
+	unsigned int i = 0, n;
 
 	while (i < req->iovcnt && skip >= req->iov[i].iov_len)
 		skip -= req->iov[i++].iov_len;
-	if (skip) {
+	if (skip || req->iov[i].iov_len > most) {
 		req->tail[0].iov_base = (char *)req->iov[i].iov_base + skip;
-		req->tail[0].iov_len = req->iov[i].iov_len - skip;
+		req->tail[0].iov_len = MIN(req->iov[i].iov_len - skip, most);
 		*ret_iov = req->tail;
 		return 1;
 	}
 	*ret_iov = req->iov + i;
-	return MIN(req->iovcnt - i, (unsigned int)IOV_MAX);
+	for (n = 0, len = 0; i + n < req->iovcnt && n < IOV_MAX; n++) {
+		len += req->iov[i + n].iov_len;
+		if (len > most)
+			break;
+	}
+	return n;
 }
 
 void disk_io_done(struct disk *d, struct disk_req *req, ssize_t res)

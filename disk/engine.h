@@ -87,6 +87,7 @@ struct disk {
 	u64 size;
 	u32 block_size, physical_block_size;
 	u32 dio_mem_align, dio_off_align;	/* what O_DIRECT wants; 1 without it */
+	u64 write_piece;		/* most bytes that one system call should write */
 	char serial[20];
 
 	enum disk_engine wanted;
@@ -127,7 +128,7 @@ int disk_engine_setup(struct disk *d, struct error *err);
  * the request. Loop's thread.
  */
 void disk_io_done(struct disk *d, struct disk_req *req, ssize_t res);
-/* What is left of a READ or WRITE: *ret_iov and the count, both good while the request is not touched. */
+/* What is left of a READ or WRITE, or as much as one call should take: *ret_iov and the count, both good while the request is not touched. */
 unsigned int disk_io_rest(struct disk_req *req, const struct iovec **ret_iov);
 
 /* sync.c */

@@ -212,6 +212,33 @@ TEST(scattered_pieces_are_one_transfer)
 	down();
 }
 
+/* As on tmpfs: a system call writes so much at most. */
+TEST(write_in_several_calls_is_whole)
+{
+	static const u32 len[] = { 512, 9 * 4096, 3 * 4096, 40960, 512, 512, 4096 };
+	struct rq rq = { .req = { .op = DISK_WRITE, .off = 4096, .iovcnt = ARRAY_SIZE(len) } };
+	unsigned int i;
+	u64 off = 0;
+
+	UP();
+	disk->write_piece = 3 * 4096;
+	rq.req.iov = rq.iov;
+	for (i = 0; i < ARRAY_SIZE(len); i++) {
+		memset(mem + i * 65536, (int)(i + 1), len[i]);
+		rq.iov[i] = (struct iovec){ mem + i * 65536, len[i] };
+		rq.req.len += len[i];
+	}
+	run(&rq, 1);
+	CHECK_EQ(rq.res, 0);
+	CHECK_EQ(rq.req.done_len, rq.req.len);
+	for (i = 0; i < ARRAY_SIZE(len); i++) {
+		CHECK(file_is(4096 + off, (u8)(i + 1), len[i]));
+		off += len[i];
+	}
+	CHECK(file_is(4096 + off, 0, 4096));
+	down();
+}
+
 TEST(memory_offset_and_length_need_no_alignment)
 {
 	static const struct {
@@ -573,6 +600,7 @@ static void run_all(const char *engine_name)
 {
 	RUN_AS(what_is_written_is_read_back_and_on_the_host);
 	RUN_AS(scattered_pieces_are_one_transfer);
+	RUN_AS(write_in_several_calls_is_whole);
 	RUN_AS(memory_offset_and_length_need_no_alignment);
 	RUN_AS(more_requests_than_the_engine_holds_all_complete_once);
 	RUN_AS(neighbouring_sectors_written_together_do_not_lose_each_other);
