@@ -2,13 +2,14 @@
 /*
  * The run loop. [Documentation/virt/kvm/api 4.10 KVM_RUN, 5 kvm_run]
  *
- * A vCPU is stopped by the kick signal: its handler sets immediate_exit, so that KVM_RUN returns even
- * when the signal came just before it. The loop clears immediate_exit first and looks for a reason to stop after that: whoever
- * asks sets vm->vcpus_attention first and kicks after that, so one of the two is always seen.
+ * A vCPU is stopped by immediate_exit and the kick signal: whoever asks sets vm->vcpus_attention, then immediate_exit, so that KVM_RUN
+ * returns when it is about to begin, and then sends the signal, which ends it when it has begun. The loop clears immediate_exit first and
+ * looks for a reason to stop after that: one of the three is always seen. That the signal's handler has run does not matter; it
+ * sets immediate_exit too, for a signal from elsewhere. (TSan holds handlers back until the thread makes some call.)
  *
  * Pausing waits until every vCPU thread is parked, outside of handlers, its last exit completed.
  *
- * Threads: vcpu_thread() is one a vCPU; everything else the main thread's.
+ * Threads: vcpu_thread() is one a vCPU; vcpus_hold() any; everything else the main thread's.
  */
 #include "vmm/vcpu.h"
 
@@ -297,9 +298,12 @@ static void kick_all(struct vm *vm)
 	unsigned int i;
 
 	/* One that has no id yet has still to look at vcpus_attention. */
-	for (i = 0; i < vm->cfg.cpus; i++)
-		if (vm->vcpu[i].started && vm->vcpu[i].tid)
-			syscall(SYS_tgkill, getpid(), vm->vcpu[i].tid, kick_signal());
+	for (i = 0; i < vm->cfg.cpus; i++) {
+		if (!vm->vcpu[i].started || !vm->vcpu[i].tid)
+			continue;
+		__atomic_store_n(&vm->vcpu[i].run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		syscall(SYS_tgkill, getpid(), vm->vcpu[i].tid, kick_signal());
+	}
 }
 
 static void hold_locked(struct vm *vm)
