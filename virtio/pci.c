@@ -234,6 +234,7 @@ static int vp_load(struct device *dev, struct state_reader *r)
 	ret = pci_dev_load(&vp->pdev, r);
 	if (ret < 0)
 		return ret;
+	vp->msix_on = pci_msix_enabled(&vp->pdev);
 	device_select = state_get_u32(r);
 	driver_select = state_get_u32(r);
 	queue_select = state_get_u16(r);

@@ -898,6 +898,27 @@ TEST(state_continues_in_another_vm)
 	CHECK_EQ(drv_used(&drv[0]), 7);
 }
 
+/* The first thing that the guest does in its new place is to switch MSI-X off. */
+TEST(external_queues_are_told_of_msix_after_a_move_too)
+{
+	struct virtio_ops ops = echo_ops;
+
+	ops.queue_irq_changed = note_irq_change;
+	msix_on();
+	bring_up(V1);
+	save();
+	move();
+	CHECK_EQ(load(), 0);
+	devices_start(vm);
+	echo->vdev.ops = &ops;
+	echo->vdev.queue[1].external = true;
+	irq_changes = 0;
+	cfg_write(vm, cfg_cap(vm, 0x11, 0) + 2, 2, 0);
+	CHECK_EQ(irq_changes, 101);
+	echo->vdev.queue[1].external = false;
+	echo->vdev.ops = &echo_ops;
+}
+
 TEST(a_pending_intx_survives_the_move)
 {
 	bring_up(V1);
@@ -1007,6 +1028,7 @@ int main(void)
 	RUN_ON(window_on_anything_else_reads_ones_and_writes_nothing);
 	RUN_ON(vm_reset_returns_everything_to_power_on);
 	RUN_ON(state_continues_in_another_vm);
+	RUN_ON(external_queues_are_told_of_msix_after_a_move_too);
 	RUN_ON(a_pending_intx_survives_the_move);
 	RUN_ON(every_cut_of_a_state_is_refused);
 	RUN_ON(no_flipped_byte_of_a_state_does_harm);
