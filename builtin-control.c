@@ -353,3 +353,13 @@ int guest_options(const struct option_def *table, struct guest_choice *choice, c
 	fprintf(stderr, "\n");
 	return LKVM_USAGE;
 }
+
+char *text_clean(char *s)
+{
+	char *p;
+
+	for (p = s; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	return s;
+}

@@ -60,6 +60,9 @@ void guest_names_free(struct guest_names *names);
  */
 int guest_options(const struct option_def *table, struct guest_choice *choice, const char *usage, int argc, char **argv);
 
+/* What comes from a VM or a folder and goes onto a terminal: no byte of it is a control character. In place; gives @s. */
+char *text_clean(char *s);
+
 int cmd_list(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_pause(int argc, char **argv);

@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,13 +34,14 @@ struct asked {
 
 static void show(const struct list *l, int pid, const char *name, const char *state)
 {
+	char shown[NAME_MAX + 1], number[16] = "";
 	struct strbuf b = { 0 };
 
 	if (!l->json) {
+		str_copy(shown, sizeof(shown), name);
 		if (pid)
-			printf("%6d %-20s %s\n", pid, name, state);
-		else
-			printf("%6s %-20s %s\n", "", name, state);
+			snprintf(number, sizeof(number), "%d", pid);
+		printf("%6s %-20s %s\n", number, text_clean(shown), state);
 		return;
 	}
 	json_begin(&b, NULL);

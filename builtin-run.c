@@ -239,17 +239,6 @@ static struct chardev *find_stdio(const struct vm *vm)
 
 /* --- control --- */
 
-/* Each client is a descriptor, and so is much of what a guest may have: take what we are allowed to take. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= WANT_DESCRIPTORS || lim.rlim_cur == lim.rlim_max)
-		return;
-	lim.rlim_cur = MIN(lim.rlim_max, (rlim_t)WANT_DESCRIPTORS);
-	setrlimit(RLIMIT_NOFILE, &lim);
-}
-
 /*
  * A run whose name nobody chose goes on without a socket, where there is no place for one (no home, a read-only one): nobody will look
  * for it. Who chose a name wants to find the guest by it.
@@ -258,7 +247,6 @@ static int open_control(struct run *run, struct error *err)
 {
 	int r;
 
-	raise_descriptor_limit();
 	r = control_create(run->vm, err, &run->control);
 	if (r < 0 && run->cfg.name == run->name) {
 		log_info(NULL, "no control socket: %s", err->msg);
@@ -293,10 +281,22 @@ static int exit_status(const struct vm *vm)
 	return LKVM_CANNOT_START;
 }
 
+/* Each client is a descriptor, and so is much of what a guest may have: take what we are allowed to take. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= WANT_DESCRIPTORS || lim.rlim_cur == lim.rlim_max)
+		return;
+	lim.rlim_cur = MIN(lim.rlim_max, (rlim_t)WANT_DESCRIPTORS);
+	setrlimit(RLIMIT_NOFILE, &lim);
+}
+
 static int run_vm(struct run *run, const sigset_t *signals, struct error *err)
 {
 	int r;
 
+	raise_descriptor_limit();
 	r = vm_create(&run->cfg, err, &run->vm);
 	if (r < 0)
 		return r;

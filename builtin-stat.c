@@ -67,13 +67,6 @@ static const struct option_def options[] = {
 
 /* --- series --- */
 
-static void clean(char *s)
-{
-	for (; *s; s++)
-		if (*s < ' ' || *s > '~')
-			*s = '?';
-}
-
 static bool is(const struct series *s, const char *group, const char *name)
 {
 	return !strcmp(s->name, name) && !strcmp(s->group, group);
@@ -132,8 +125,8 @@ static void add(struct table *t, const char *group, const char *name, unsigned i
 
 	str_copy(g, sizeof(g), group);
 	str_copy(n, sizeof(n), name);
-	clean(g);
-	clean(n);
+	text_clean(g);
+	text_clean(n);
 	s = find(t, g, n);
 	if (!s)
 		return;
@@ -301,7 +294,7 @@ static int look(struct guest_conn *c, const struct stat_options *o, struct table
 		} else {
 			if (json_get_str(reply, "state", &state) == 0) {
 				str_copy(word, sizeof(word), state);
-				clean(word);
+				text_clean(word);
 			}
 			json_get_u64(reply, "us", UINT64_MAX, &t->us);
 			take_reply(t, reply);
@@ -387,7 +380,7 @@ static int show_memory(struct guest_conn *c, const struct stat_options *o, struc
 		if (v->type != JSON_NUMBER || str_to_u64(v->str, UINT64_MAX, &val) < 0)
 			continue;
 		str_copy(name, sizeof(name), memory_label(v->name, &bytes));
-		clean(name);
+		text_clean(name);
 		printf("%-24s %20llu%s\n", name, (unsigned long long)val, bytes ? " bytes" : "");
 	}
 	if (!is_new && !json_get_u64(reply, "stats_age_ms", UINT64_MAX, &val))

@@ -8,7 +8,8 @@
  *
  * Lock order, outermost first:
  *   vm->pause_lock -> pci_host.lock -> io_map.lock -> virtio_dev.lock -> a device's own lock
- *   -> pci_dev.irq_lock -> irq state lock; vm->slot_lock, the event loops' locks and chardev locks are leaves.
+ *   -> pci_dev.irq_lock -> irq state lock; a back end's own lock -> an event loop's; vm->slot_lock, vm->exit_lock, the event loops' locks
+ *   and chardev locks are leaves.
  * No lock is held across a back end's submit, or a callback out of a module.
  */
 #ifndef VMM_VM_H
