@@ -247,6 +247,19 @@ FUZZ_SECONDS ?= 60
 check-fuzz: $(fuzz_bin)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_DIR=$(abspath $(O))/tests/fuzz prove tests/fuzz/*.t
 
+# Those of tiers 2 and 4 that can go on for as long as one likes, for long: the default, the ASan and the TSan build.
+STRESS ?= 100000
+SOAK ?= 2000
+check-long: FUZZ_SECONDS = 3600
+check-long: $(O)/lkvm $(guest_bin) $(fuzz_bin)
+	$(Q)$(MAKE) --no-print-directory O='$(O)/asan' SAN=address all
+	$(Q)$(MAKE) --no-print-directory O='$(O)/tsan' SAN=thread all
+	$(Q)for b in lkvm asan/lkvm tsan/lkvm; do \
+		LKVM=$(abspath $(O))/$$b GUESTS=$(abspath $(O))/tests/guest/$(A) STRESS=$(STRESS) SOAK=$(SOAK) \
+			prove --timer tests/payload/*.t || exit; \
+	done
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_DIR=$(abspath $(O))/tests/fuzz prove --timer tests/fuzz/*.t
+
 check:
 	$(Q)O='$(O)' MAKE='$(MAKE)' tests/check
 
@@ -278,6 +291,7 @@ Targets
   demo            set up, build, and boot a stock Debian kernel with a disk
   check           set up, and run every tier of tests
   check-unit check-payload check-lab check-fuzz    one tier, with this build's flags
+  check-long      payload guests and fuzzing for hours: STRESS=100000 (moves of BARs) SOAK=2000 (boots) FUZZ_SECONDS=3600
   bench           measure beside a floor and peers; BENCH="start size" runs those parts, KVMTOOL=PATH is a peer
   install uninstall clean help
 Variables
@@ -294,5 +308,5 @@ help:
 	@printf '%s\n' "$$help_text"
 
 force:
-.PHONY: all force lkvm-static minimal unit-bins guest-bins fuzz-bins check check-unit check-payload check-lab check-fuzz \
+.PHONY: all force lkvm-static minimal unit-bins guest-bins fuzz-bins check check-unit check-payload check-lab check-fuzz check-long \
 	demo bench install uninstall clean help

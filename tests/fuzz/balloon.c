@@ -9,32 +9,15 @@
  * links: virtio/balloon.c virtio/balloon-pages.c virtio/balloon-stats.c util/json.c virtio/core.c virtio/ring.c virtio/ring-split.c
  * links: virtio/ring-packed.c memory.c state.c event.c util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
+#include "tests/fuzz/input.h"
 #include "tests/virtio/rig.h"
-
 #include "util/json.h"
 #include "virtio/balloon.h"
 #include "vmm/virtio.h"
 
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
 enum { SAFE = RAM_BASE + 0x100000, SAFE_PFN = SAFE >> 12, F_ALL = 0x36 };
 
-struct input {
-	const u8 *p;
-	size_t left;
-	bool damaged;	/* a state that was not ours to trust went in: rings may lie anywhere since */
-};
-
-static u64 take(struct input *in, unsigned int n)
-{
-	u64 v = 0;
-
-	n = (unsigned int)MIN((size_t)n, in->left);
-	memcpy(&v, in->p, n);
-	in->p += n;
-	in->left -= n;
-	return le64toh(v);
-}
+static bool damaged;	/* a state that was not ours to trust went in: rings may lie anywhere since */
 
 /* Page numbers near RAM's ends, or any; never the one page that must stay. */
 static u32 pfn(struct input *in)
@@ -77,7 +60,7 @@ static void save_and_load(struct input *in, bool damage)
 	state_begin(&w, "balloon", 1);
 	virtio_dev_save(rig.vdev, &w);
 	state_end(&w);
-	in->damaged |= damage;
+	damaged |= damage;
 	if (damage)
 		w.buf.s[take(in, 2) % w.buf.len] ^= (char)take(in, 1);
 	state_reader_init(&r, w.buf.s, w.buf.len);
@@ -160,6 +143,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	u32 len;
 
 	log_set_level(LOG_ERROR);
+	damaged = false;
 	rig_up();
 	rig.vm.mem.host_page = 4096;
 	if (virtio_balloon_create(&rig.vm, NULL) < 0 || !rig_driver(F_ALL))
@@ -173,7 +157,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		if (virtio_queue(rig.vdev, i)->inflight_cnt)
 			abort();
 	for (i = 0; i < 4096; i++)
-		if (!in.damaged && ((u8 *)ram(SAFE))[i] != 0x77)
+		if (!damaged && ((u8 *)ram(SAFE))[i] != 0x77)
 			abort();
 	virtio_dev_start(rig.vdev);
 	if (!rig_driver(F_ALL))

@@ -44,7 +44,7 @@ start() {
 	mkdir -p "$work" "$T/found/$name"
 	corpora=("$work")	# new inputs go to the first
 	[ -d "tests/fuzz/corpus/$name" ] && corpora+=("tests/fuzz/corpus/$name")
-	"$FUZZ_DIR/$name" -max_total_time="$FUZZ_SECONDS" -timeout=25 -rss_limit_mb=2048 -artifact_prefix="$T/found/$name/" \
+	"$FUZZ_DIR/$name" -max_total_time="$FUZZ_SECONDS" -entropic=0 -timeout=100 -rss_limit_mb=2048 -artifact_prefix="$T/found/$name/" \
 		-print_final_stats=1 "${corpora[@]}" > "$T/$name.log" 2>&1 < /dev/null &
 	running+=($!)
 }

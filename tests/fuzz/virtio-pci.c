@@ -10,35 +10,12 @@
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c device.c memory.c state.c event.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
+#include "tests/fuzz/input.h"
 #include "tests/virtio/pci-rig.h"
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 static struct vm *vm;
 static struct echo *echo;
 static struct drv drv[ECHO_QUEUES];
-
-struct input {
-	const u8 *p;
-	size_t left;
-};
-
-static u64 take(struct input *in, unsigned int n)
-{
-	u64 v = 0;
-
-	n = (unsigned int)MIN((size_t)n, in->left);
-	memcpy(&v, in->p, n);
-	in->p += n;
-	in->left -= n;
-	return le64toh(v);
-}
-
-/* 1, 2, 4 or 8. */
-static unsigned int take_size(struct input *in)
-{
-	return 1U << (take(in, 1) & 3);
-}
 
 static void end_turn(struct event_work *w)
 {

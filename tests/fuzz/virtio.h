@@ -23,10 +23,13 @@
 #include "virtio/pci.h"
 #include "vmm/virtio.h"
 
+enum { MOVED_MAX = 32 << 20 };
+
 static struct vm *vm;
 static struct virtio_dev *vdev;
 static struct queue queue[QUEUES];
 static unsigned int queues;
+static u64 moved;		/* bytes that requests were for: an input has its end */
 static bool wild;		/* rings may be anything */
 static bool ever_wild;		/* they were */
 static bool quiet, unkicked[QUEUES];	/* the driver adds without a kick; it has */
@@ -186,6 +189,9 @@ static void target_offer(struct input *in, unsigned int n, const void *out, u32 
 	struct piece p[PIECES];
 
 	reap();
+	moved += out_len + in_len;
+	if (!queue[n].free || moved > MOVED_MAX)
+		return;
 	nr = cut(in, p, PIECES / 2, place_out(out, out_len), out_len, false);
 	nr += cut(in, p + nr, PIECES - nr, place_in(in_len), in_len, true);
 	if (!nr)
@@ -207,7 +213,7 @@ static void burst(struct input *in, unsigned int n)
 	do {
 		same = *in;
 		target_request(&same, n);
-	} while (left--);
+	} while (left-- && queue[n].free);
 	quiet = false;
 	*in = same;
 	kick(n);
@@ -465,6 +471,7 @@ static void vm_up(unsigned int kind)
 	rig.ioeventfd_error = kind & 8 ? -EEXIST : 0;
 	wild = true;		/* there is no driver yet */
 	ever_wild = false;
+	moved = 0;
 }
 
 static void vm_down(void)
