@@ -134,7 +134,7 @@ static void pci_resources(const struct pci_host_config *pci, struct strbuf *b)
 	struct aml_resources crs;
 
 	aml_crs_begin(b, &crs);
-	aml_res_bus(&crs, 0, (u16)(pci->ecam_buses - 1));
+	aml_res_bus(&crs, 0, PCI_LAST_BUS);
 	if (pci->cf8)
 		aml_res_io(&crs, 0xcf8, 8);
 	if (pci->io.size)

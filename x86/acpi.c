@@ -189,7 +189,7 @@ static size_t add_mcfg(const struct pci_host_config *pci, struct strbuf *b)
 	put_number(b, pci->ecam_base, 8);
 	put_number(b, 0, 2);			/* segment */
 	put_number(b, 0, 1);			/* first bus */
-	put_number(b, pci->ecam_buses - 1, 1);
+	put_number(b, PCI_LAST_BUS, 1);
 	put_number(b, 0, 4);
 	table_end(b, table);
 	return table;

@@ -46,7 +46,12 @@ struct vm;
 #define PCI_MEM32_BASE	0xd0000000ULL
 #define PCI_MEM32_SIZE	0x10000000ULL
 #define PCI_ECAM_BASE	0xe0000000ULL
-#define PCI_ECAM_BUSES	256
+#define PCI_ECAM_BUSES	256		/* in the window; those but the root bus read ones */
+/*
+ * What the tables tell: there are no bridges. Linux reads a function of each slot of every bus up to MCFG's last, by ports, in search
+ * of host bridges that nobody told it of (pcibios_fixup_peer_bridges): 16000 exits for 256 buses, most of a boot's.
+ */
+#define PCI_LAST_BUS	0
 #define PCI_IO_FIRMWARE	0x6200		/* first port given to a BAR */
 
 #define IOAPIC_BASE	0xfec00000ULL
