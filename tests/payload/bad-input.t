@@ -76,7 +76,7 @@ refused "--hugetlbfs that is none" "--hugetlbfs '$T'" -k "$K" --hugetlbfs "$T"
 refused "stdio twice" "stdio" -k "$K" --serial 0,stdio --serial 1,stdio
 refused "kernel and firmware" "--firmware" -k "$K" -f "$K"
 refused "bad --network" "--network 'mq=9'" -k "$K" -n mq=9
-refused "more NICs than a machine has" "--network 'mode=tap'" -k "$K" $(for i in $(seq 9); do echo -n mode=tap; done)
+refused "more NICs than a machine has" "--network 'mode=tap'" -k "$K" $(for i in $(seq 9); do echo --network mode=tap; done)
 refused "a tap that is not there" "nosuchtap" -k "$K" -n mode=tap,tapif=nosuchtap
 refused "device that is not there" "--vnc" -k "$K" --vnc
 refused "--json to a closed descriptor" "--json 'fd:77'" -k "$K" --json fd:77
