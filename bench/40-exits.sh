@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Exits: instructions in user space for a write to a port, a read of a device's register and a kick with an empty disk request, from the
-# exit to the next entry, or to the used ring, all threads together. Counted one by one (bench/steps.c): exact, and slow.
-#   EXITS=200   of each kind
+# exit to the next entry, or to the used ring, all threads together. Counted one by one (bench/steps.c): slow, and exact but for the kick, where
+# a loop that is awake may find the next request before it sleeps.
+#   EXITS=500   of each kind
 . "$(dirname "$0")/lib.sh"
 need_kvm
-: "${EXITS:=200}"
+: "${EXITS:=500}"
 steps=$(tool steps)
 disk=$out/exits.img
 dd if=/dev/zero of="$disk" bs=1M count=1 2> /dev/null

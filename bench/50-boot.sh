@@ -50,7 +50,7 @@ count() {
 each count $SUBJECTS
 
 best_bz=$(cat "$work"/{kvmtool,microvm} 2> /dev/null | sort -k 2n | awk 'NR == 1 { print $2 }')
-best_pvh=$(awk '{ print $2 }' "$work/microvm-pvh" 2> /dev/null)
+best_pvh=$(cat "$work/microvm-pvh" 2> /dev/null | awk '{ print $2 }')
 printf '%-12s %6s %14s %10s %10s %10s %9s\n' "" status instructions exits pio mmio "to best"
 for s in $SUBJECTS; do
 	if ! [ -s "$work/$s" ]; then

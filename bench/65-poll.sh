@@ -12,7 +12,8 @@ mib=64
 work=$(mktemp -d -p "$SCRATCH")
 trap 'rm -rf "$work"' EXIT
 guest=$(flat_guest poll -DSECTORS=$((mib * 2048)))
-khz=$($(tool tsc-khz))
+tsc_khz=$(tool tsc-khz)
+khz=$("$tsc_khz")
 dd if=/dev/zero of="$work/disk" bs=1M count=$mib 2> /dev/null
 
 # once SUBJECT COMMAND...: adds "SUBJECT NAME REQUESTS CYCLES" lines

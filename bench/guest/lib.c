@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the benchmark's guests use of tests/guest/guest.h, for any VMM: PCI by the configuration ports, bus 0 [PCI-3.0 3.2.2.3.2].
+ * What the benchmark's guests use of tests/guest/guest.h, for any VMM: PCI by the configuration ports, bus 0 [pci-3.0 3.2.2.3.2].
  */
 #include "bench.h"
 
