@@ -910,6 +910,7 @@ TEST(external_queues_are_told_of_msix_after_a_move_too)
 	move();
 	CHECK_EQ(load(), 0);
 	devices_start(vm);
+	settle(vm);	/* its loop looks at ops while it has a kick */
 	echo->vdev.ops = &ops;
 	echo->vdev.queue[1].external = true;
 	irq_changes = 0;
