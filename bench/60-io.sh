@@ -5,9 +5,10 @@
 # time, so a ratio here is one of throughput or latency.
 #   SUBJECTS="blk tap vhost user"   which ones, default all
 #   DISK=",engine=sync"             options of lkvm's disk
+#   OPTIONS=--no-sandbox-vmm        more options of lkvm
 . "$(dirname "$0")/lib.sh"
 . bench/icount.sh
-: "${SUBJECTS:=blk tap vhost user}" "${DISK:=}"
+: "${SUBJECTS:=blk tap vhost user}" "${DISK:=}" "${OPTIONS:=}"
 
 $CC -O2 -Wall -D_GNU_SOURCE -static -o "$work/io-guest" bench/io-guest.c
 $CC -O2 -Wall -D_GNU_SOURCE -static -o "$work/io-peer" bench/io-peer.c
@@ -29,7 +30,7 @@ options() {
 
 # measure VMM-SUBJECT: its log goes to $out/io-VMM-SUBJECT.log
 measure() {
-	local vmm=${1%-*} what=${1#*-} root=$work/root.$1 program lib params initrd=net.cpio
+	local vmm=${1%-*} what=${1#*-} root=$work/root.$1 program lib more params initrd=net.cpio
 	mkdir -p "$root/bin"
 	cp "$work/io-peer" "$root/bin/"
 	case $what in
@@ -39,8 +40,9 @@ measure() {
 	esac
 	cp "$kernel/vmlinuz" "$work/$initrd" "$root/"
 	if [ "$vmm" = kvmtool ]; then
-		program=$(realpath "$KVMTOOL")
+		program=$(realpath "$KVMTOOL") more=
 	else
+		more=$OPTIONS
 		program=$(realpath "$LKVM")
 		for lib in $(ldconfig -p | sed -n 's/.*libslirp\.so\.0 .*x86-64.* => //p'); do with_libs "$lib" "$root"; done
 	fi
@@ -48,7 +50,7 @@ measure() {
 	cat > "$root/run.sh" <<- END
 		io-peer &
 		dd if=/dev/zero of=/run/disk bs=1M count=64 2> /dev/null
-		$program run -k /vmlinuz -i /$initrd -m 256 -c 1 $(options "$vmm" "$what") -p "quiet $params" < /dev/null
+		$program run -k /vmlinuz -i /$initrd -m 256 -c 1 $(options "$vmm" "$what") $more -p "quiet $params" < /dev/null
 	END
 	icount_host "$root" "$out/io-$1.log"
 }
