@@ -12,6 +12,7 @@
 
 $CC -O2 -Wall -D_GNU_SOURCE -static -o "$work/io-guest" bench/io-guest.c
 $CC -O2 -Wall -D_GNU_SOURCE -static -o "$work/io-peer" bench/io-peer.c
+$CC -O2 -static -o "$work/boot-count" bench/boot-count.c	# also a clock: an emulated host that sleeps may not wake up
 make_initramfs "$work/blk.cpio" "$kernel" "$work/io-guest" virtio_pci virtio_blk
 make_initramfs "$work/net.cpio" "$kernel" "$work/io-guest" virtio_pci virtio_net
 icount_base tun vhost_net
@@ -32,7 +33,7 @@ options() {
 measure() {
 	local vmm=${1%-*} what=${1#*-} root=$work/root.$1 program lib more params initrd=net.cpio
 	mkdir -p "$root/bin"
-	cp "$work/io-peer" "$root/bin/"
+	cp "$work/io-peer" "$work/boot-count" "$root/bin/"
 	case $what in
 	blk)	initrd=blk.cpio params="io=blk" ;;
 	user)	params="io=net guest=192.168.33.15 peer=192.168.33.1" ;;
@@ -50,7 +51,8 @@ measure() {
 	cat > "$root/run.sh" <<- END
 		io-peer &
 		dd if=/dev/zero of=/run/disk bs=1M count=64 2> /dev/null
-		$program run -k /vmlinuz -i /$initrd -m 256 -c 1 $(options "$vmm" "$what") $more -p "quiet $params" < /dev/null
+		boot-count /guest.log $program run -k /vmlinuz -i /$initrd -m 256 -c 1 $(options "$vmm" "$what") $more -p "quiet $params"
+		cat /guest.log
 	END
 	icount_host "$root" "$out/io-$1.log"
 }
