@@ -4,6 +4,12 @@
 #	LKVM    the binary to test        GUESTS  where the guests' images are
 : "${LKVM:=build/lkvm}" "${GUESTS:=build/tests/guest/x86}"
 
+# Whoever started us in the background of a script had INT and QUIT ignored, which a shell cannot take back for its children.
+if [ -z "${LKVM_SIGNALS-}" ] && env --default-signal=INT,QUIT true 2> /dev/null; then
+	export LKVM_SIGNALS=default
+	exec env --default-signal=INT,QUIT bash "tests/payload/$(basename "$0")" "$@"
+fi
+
 T=$(mktemp -d)
 trap 'rm -rf "$T"' EXIT
 export XDG_RUNTIME_DIR=$T/run	# control sockets go here, not to the user's folder
