@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Disk and network in a Debian 6.12 guest, lkvm beside kvmtool: an image in a tmpfs around the guest's page cache, and TCP to the host over a
-# tap, vhost-net and the user-mode network. Instructions of the whole host for each operation (bench/icount.sh), idle time counted as
+# tap and vhost-net. Instructions of the whole host for each operation (bench/icount.sh), idle time counted as
 # time, so a ratio here is one of throughput or latency.
-#   SUBJECTS="blk tap vhost user"   which ones, default all
+#   SUBJECTS="blk tap vhost"        which ones. "user" is the user-mode network: it is left out because on such a host the stream stops half way, with
+#                                   kvmtool as with lkvm, while with an ordinary clock (tests/lab/net.t) it goes through
 #   DISK=",engine=sync"             options of lkvm's disk
 #   OPTIONS=--no-sandbox-vmm        more options of lkvm
 . "$(dirname "$0")/lib.sh"
 . bench/icount.sh
-: "${SUBJECTS:=blk tap vhost user}" "${DISK:=}" "${OPTIONS:=}"
+: "${SUBJECTS:=blk tap vhost}" "${DISK:=}" "${OPTIONS:=}"
 
 $CC -O2 -Wall -D_GNU_SOURCE -static -o "$work/io-guest" bench/io-guest.c
 $CC -O2 -Wall -D_GNU_SOURCE -static -o "$work/io-peer" bench/io-peer.c
