@@ -69,7 +69,8 @@ done
 report "--reboot loses no time-out and no signal"
 
 mkfifo "$T/fifo"
-exec 7<> "$T/fifo"	# a reader that never reads
+exec 7<> "$T/fifo"	# a reader that never reads, and a pipe that is soon full (F_SETPIPE_SZ)
+python3 -c 'import fcntl; fcntl.fcntl(7, 1031, 4096)' 2> /dev/null
 lkvm_run -k "$GUESTS/tiny-reset.bin" --reboot --timeout 4 --json fd:7; want_status 124; want_err "--json 'fd:7'"
 exec 7>&-
 report "a reader of --json that does not read does not hold the run up"
