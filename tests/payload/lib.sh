@@ -10,6 +10,8 @@ if [ -z "${LKVM_SIGNALS-}" ] && env --default-signal=INT,QUIT true 2> /dev/null;
 	exec env --default-signal=INT,QUIT bash "tests/payload/$(basename "$0")" "$@"
 fi
 
+export TSAN_OPTIONS="suppressions=$PWD/tests/payload/tsan.supp ${TSAN_OPTIONS-}"
+
 T=$(mktemp -d)
 trap 'rm -rf "$T"' EXIT
 export XDG_RUNTIME_DIR=$T/run	# control sockets go here, not to the user's folder
