@@ -189,6 +189,8 @@ unsigned int disk_io_rest(struct disk_req *req, const struct iovec **ret_iov)
 		return 1;
 	}
 	*ret_iov = req->iov + i;
+	if (req->len - req->done_len <= most)
+		return MIN(req->iovcnt - i, (unsigned int)IOV_MAX);
 	for (n = 0, len = 0; i + n < req->iovcnt && n < IOV_MAX; n++) {
 		len += req->iov[i + n].iov_len;
 		if (len > most)
