@@ -7,8 +7,7 @@
  *
  * Threads: the main loop's.
  */
-#include <time.h>
-
+#include "util/io.h"
 #include "util/json.h"
 #include "virtio/balloon.h"
 
@@ -23,14 +22,6 @@ static const char *const names[BALLOON_STATS] = {
 	"hugetlb_allocations", "hugetlb_failures", "oom_kills", "allocation_stalls", "async_scans", "direct_scans",
 	"async_reclaims", "direct_reclaims",
 };
-
-static u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (u64)ts.tv_sec * 1000000000ULL + (u64)ts.tv_nsec;
-}
 
 /* Any order, unknown tags ignored [5.5.6.3.2]; of one that comes twice the last counts. */
 static void read_locked(struct virtio_balloon *b, const struct balloon_job *j)
@@ -48,7 +39,7 @@ static void read_locked(struct virtio_balloon *b, const struct balloon_job *j)
 		b->stats_present |= BIT(tag);
 	}
 	b->stats_seq++;
-	b->stats_ns = now_ns();
+	b->stats_ns = time_now_ns();
 	b->refresh = false;	/* this is what was asked for */
 }
 
@@ -112,5 +103,5 @@ void balloon_stats_json(struct virtio_balloon *b, struct strbuf *s)
 		if (b->stats_present & BIT(i))
 			json_u64(s, names[i], b->stats[i]);
 	json_end(s);
-	json_u64(s, "stats_age_ms", (now_ns() - b->stats_ns) / 1000000);
+	json_u64(s, "stats_age_ms", (time_now_ns() - b->stats_ns) / 1000000);
 }

@@ -272,7 +272,7 @@ int balloon_report(struct vm *vm, bool refresh, struct strbuf *s)
 	b->refresh |= refresh;
 	pthread_mutex_unlock(&b->lock);
 	if (refresh)
-		virtio_queue_kick(&b->vdev, 2);	/* the handler sees to it; while the device is stopped, when it starts */
+		virtio_queue_kick(&b->vdev, BALLOON_STATS_QUEUE);	/* the handler sees to it; while the device is stopped, when it starts */
 	return 0;
 }
 

@@ -14,7 +14,7 @@ enum {
 };
 
 enum {
-	BALLOON_QUEUES = 5, BALLOON_QUEUE_SIZE = 128,	/* Linux wants at least 32 for reporting */
+	BALLOON_STATS_QUEUE = 2, BALLOON_QUEUES = 5, BALLOON_QUEUE_SIZE = 128,	/* Linux wants at least 32 for reporting */
 	BALLOON_IOV = BALLOON_QUEUE_SIZE + GUEST_RAM_RANGES,
 	BALLOON_PFN_SHIFT = 12,		/* whatever size the guest's pages have [5.5.6] */
 	BALLOON_STATS = 16,		/* tags we know */
