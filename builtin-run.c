@@ -17,6 +17,7 @@
 
 #include "builtin-run.h"
 #include "builtin.h"
+#include "util/counter.h"
 #include "util/io.h"
 #include "util/json.h"
 #include "util/log.h"
@@ -83,17 +84,18 @@ static const char *cause_name(enum vm_exit_cause cause)
 
 static void emit_exit(struct run *run, enum vm_exit_cause cause, int status, const char *text)
 {
-	u64 mmio = 0, pio = 0, other = 0;
+	u64 all = 0, mmio = 0, pio = 0;
 	struct vm *vm = run->vm;
 	struct strbuf b = { 0 };
-	unsigned int i;
+	unsigned int i, reason;
 
 	if (run->json_fd < 0)
 		return;
 	for (i = 0; vm && i < vm->cfg.cpus; i++) {
-		mmio += vm->vcpu[i].stats.mmio;
-		pio += vm->vcpu[i].stats.pio;
-		other += vm->vcpu[i].stats.other;
+		for (reason = 0; reason < VCPU_EXIT_REASONS; reason++)
+			all += counter_get(&vm->vcpu[i].exits[reason]);
+		mmio += counter_get(&vm->vcpu[i].exits[KVM_EXIT_MMIO]);
+		pio += counter_get(&vm->vcpu[i].exits[KVM_EXIT_IO]);
 	}
 	json_begin(&b, NULL);
 	json_str(&b, "event", "exit");
@@ -104,7 +106,7 @@ static void emit_exit(struct run *run, enum vm_exit_cause cause, int status, con
 	json_begin(&b, "exits");
 	json_u64(&b, "mmio", mmio);
 	json_u64(&b, "pio", pio);
-	json_u64(&b, "other", other);
+	json_u64(&b, "other", all - mmio - pio);
 	json_end(&b);
 	json_end(&b);
 	json_line(run, &b);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/counter.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
 #include "vmm/kvm-stats.h"
@@ -60,7 +61,7 @@ static void write_exits(struct vcpu *vcpu, struct strbuf *reply)
 
 	json_begin(reply, "exits");
 	for (i = 0; i < VCPU_EXIT_REASONS; i++) {
-		n = atomic_load_explicit(&vcpu->stats.exit[i], memory_order_relaxed);
+		n = counter_get(&vcpu->exits[i]);
 		name = arch_exit_name(i);
 		snprintf(other, sizeof(other), "reason_%u", i);
 		if (name || n)

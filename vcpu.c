@@ -4,8 +4,7 @@
  *
  * A vCPU is stopped by immediate_exit and the kick signal: whoever asks sets vm->vcpus_attention, then immediate_exit, so that KVM_RUN
  * returns when it is about to begin, and then sends the signal, which ends it when it has begun. The loop clears immediate_exit first and
- * looks for a reason to stop after that: one of the three is always seen. That the signal's handler has run does not matter; it
- * sets immediate_exit too, for a signal from elsewhere. (TSan holds handlers back until the thread makes some call.)
+ * looks for a reason to stop after that: one of the three is always seen. The signal's handler has nothing to do: that it ran is what counts.
  *
  * Pausing waits until every vCPU thread is parked, outside of handlers, its last exit completed.
  *
@@ -25,6 +24,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "util/counter.h"
 #include "util/log.h"
 #include "util/thread.h"
 #include "vmm/arch.h"
@@ -44,8 +44,6 @@ static int kick_signal(void)
 
 static void kicked(int sig)
 {
-	if (current)
-		__atomic_store_n(&current->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 }
 
 static int vcpu_create(struct vm *vm, unsigned int index, size_t run_size, struct error *err)
@@ -197,26 +195,18 @@ static void system_event(struct vcpu *vcpu)
 	}
 }
 
-/* One thread writes: no locked instruction is needed for that. */
-static void count(_Atomic u64 *n)
-{
-	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
-}
-
 static void handle_exit(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
-	count(&vcpu->stats.exit[MIN(run->exit_reason, VCPU_EXIT_REASONS - 1U)]);
+	counter_add(&vcpu->exits[MIN(run->exit_reason, VCPU_EXIT_REASONS - 1U)], 1);
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
-		count(&vcpu->stats.pio);
 		vcpu->pending_io = true;
 		ioport_access(vcpu, run->io.port, (u8 *)run + run->io.data_offset, run->io.size, run->io.count,
 			      run->io.direction == KVM_EXIT_IO_OUT);
 		return;
 	case KVM_EXIT_MMIO:
-		count(&vcpu->stats.mmio);
 		vcpu->pending_io = true;
 		mmio_access(vcpu, run->mmio.phys_addr, run->mmio.data, run->mmio.len, run->mmio.is_write);
 		return;
@@ -236,7 +226,6 @@ static void handle_exit(struct vcpu *vcpu)
 		if (arch_vcpu_exit(vcpu) < 0)
 			vcpu_crashed(vcpu, "unhandled exit, reason %u", run->exit_reason);
 	}
-	count(&vcpu->stats.other);
 }
 
 static void *vcpu_thread(void *arg)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "net/private.h"
+#include "util/iov.h"
 #include "util/json.h"
 
 enum { HEADER_LEGACY = 10, HEADER_LEN = 12 };	/* [virtio-1.2 5.1.6]: without and with num_buffers */
@@ -168,8 +169,8 @@ ssize_t net_receive(struct net_backend *be, unsigned int pair, const struct iove
 		return -EAGAIN;
 	n = be->ops->receive(be, pair, iov, cnt);
 	if (n > 0) {
-		net_count(be, NET_RX_FRAMES, 1);
-		net_count(be, NET_RX_BYTES, (size_t)n > be->hdr_len ? (size_t)n - be->hdr_len : 0);
+		net_backend_count(be, NET_RX_FRAMES, 1);
+		net_backend_count(be, NET_RX_BYTES, (size_t)n > be->hdr_len ? (size_t)n - be->hdr_len : 0);
 	}
 	return n;
 }
@@ -177,7 +178,7 @@ ssize_t net_receive(struct net_backend *be, unsigned int pair, const struct iove
 /* A back end's send() gives 1 for a frame that went, so that what was lost is counted here. */
 int net_send(struct net_backend *be, unsigned int pair, const struct iovec *iov, unsigned int cnt)
 {
-	size_t len = net_iov_len(iov, cnt);
+	size_t len = iov_size(iov, cnt);
 	int r = 0;
 
 	if (pair < be->pairs && len > be->hdr_len && len - be->hdr_len <= NET_FRAME_MAX)
@@ -185,10 +186,10 @@ int net_send(struct net_backend *be, unsigned int pair, const struct iovec *iov,
 	if (r == -EAGAIN)
 		return r;
 	if (r > 0) {
-		net_count(be, NET_TX_FRAMES, 1);
-		net_count(be, NET_TX_BYTES, len - be->hdr_len);
+		net_backend_count(be, NET_TX_FRAMES, 1);
+		net_backend_count(be, NET_TX_BYTES, len - be->hdr_len);
 	} else {
-		net_count(be, NET_TX_LOST, 1);
+		net_backend_count(be, NET_TX_LOST, 1);
 	}
 	return 0;
 }
@@ -213,5 +214,5 @@ void net_stats(const struct net_backend *be, struct strbuf *b)
 
 	json_str(b, "backend", be->name);
 	for (i = 0; i < NET_NR_COUNTERS; i++)
-		json_u64(b, names[i], atomic_load_explicit(&be->counter[i], memory_order_relaxed));
+		json_u64(b, names[i], counter_get(&be->counter[i]));
 }

@@ -7,8 +7,8 @@
 #define NET_PRIVATE_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 
+#include "util/counter.h"
 #include "vmm/event.h"
 #include "vmm/net.h"
 
@@ -50,7 +50,7 @@ struct net_backend {
 	struct event_loop *loop;	/* borrowed; NULL: detached */
 	struct net_client *client;	/* borrowed; NULL: detached */
 	/*
-	 * A leaf, held around what adds to or changes what the loop watches, with a look at running first: once net_detach()
+	 * Held around what adds to or changes what the loop watches, with a look at running first: once net_detach()
 	 * cleared it nothing comes back on the loop, whatever callback still runs.
 	 */
 	pthread_mutex_t lock;
@@ -62,21 +62,9 @@ struct net_backend {
 void *net_backend_alloc(size_t size, const struct net_backend_ops *ops, const struct net_config *cfg);
 void net_backend_free(struct net_backend *be);
 
-static inline void net_count(struct net_backend *be, enum net_counter what, u64 n)
+static inline void net_backend_count(struct net_backend *be, enum net_counter what, u64 n)
 {
-	_Atomic u64 *c = &be->counter[what];
-
-	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
-static inline size_t net_iov_len(const struct iovec *iov, unsigned int cnt)
-{
-	size_t len = 0;
-	unsigned int i;
-
-	for (i = 0; i < cnt; i++)
-		len += iov[i].iov_len;
-	return len;
+	counter_add(&be->counter[what], n);
 }
 
 int net_tap_open(const struct net_config *cfg, struct error *err, struct net_backend **ret);

@@ -149,7 +149,7 @@ static ssize_t tap_receive(struct net_backend *be, unsigned int pair, const stru
 		return -EAGAIN;
 	if (tap_is_gone(q))
 		return -ENODEV;
-	net_count(be, NET_RX_LOST, 1);	/* the kernel has dropped it: no loop can come of this */
+	net_backend_count(be, NET_RX_LOST, 1);	/* the kernel has dropped it: no loop can come of this */
 	return -EAGAIN;
 }
 

@@ -38,6 +38,7 @@
 #include "util/dl.h"
 #include "util/endian.h"
 #include "util/io.h"
+#include "util/iov.h"
 #include "util/log.h"
 
 #define SLIRP_CALLS(X) \
@@ -142,7 +143,7 @@ static ssize_t cb_send_packet(const void *buf, size_t len, void *opaque)
 	struct user *u = opaque;
 
 	if (!frames_push(&u->frames, buf, len))
-		net_count(&u->be, NET_RX_LOST, 1);
+		net_backend_count(&u->be, NET_RX_LOST, 1);
 	else if (u->want_in && !u->in_turn)
 		post(u);
 	return (ssize_t)len;
@@ -417,21 +418,6 @@ static ssize_t user_receive(struct net_backend *be, unsigned int pair, const str
 	return (ssize_t)n;
 }
 
-static size_t gather(u8 *to, size_t room, size_t skip, const struct iovec *iov, unsigned int cnt)
-{
-	size_t got = 0, off, n;
-	unsigned int i;
-
-	for (i = 0; i < cnt; i++) {
-		off = MIN(skip, iov[i].iov_len);
-		skip -= off;
-		n = MIN(iov[i].iov_len - off, room - got);
-		memcpy(to + got, (const u8 *)iov[i].iov_base + off, n);
-		got += n;
-	}
-	return got;
-}
-
 /* May this frame make the library open a descriptor? Anything does but segments of TCP connections that are there. */
 static bool opens(const u8 *p, size_t len)
 {
@@ -451,7 +437,7 @@ static bool opens(const u8 *p, size_t len)
 static int user_send(struct net_backend *be, unsigned int pair, const struct iovec *iov, unsigned int cnt, size_t len)
 {
 	struct user *u = to_user(be);
-	size_t n = gather(u->packet, sizeof(u->packet), be->hdr_len, iov, cnt);
+	size_t n = iov_to_buf(iov, cnt, be->hdr_len, u->packet, sizeof(u->packet));
 
 	if (at_limit(u) && opens(u->packet, n))
 		return 0;

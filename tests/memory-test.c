@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Guest addresses: bounds, wraps, ranges side by side, iovec helpers.
+ * Guest addresses: bounds, wraps, ranges side by side.
  * links: memory.c
  */
 #include <errno.h>
@@ -232,23 +232,6 @@ TEST(discard_that_the_host_refuses_or_does_not_know)
 	munmap(block, PAGES * PAGE);
 }
 
-TEST(iovec_copies_and_skips)
-{
-	u8 a[3] = "ab", b[4] = "cde", buf[8] = { 0 };
-	struct iovec iov[2] = { { a, 2 }, { b, 3 } };
-
-	CHECK_EQ(iov_size(iov, 2), 5);
-	CHECK_EQ(iov_to_buf(iov, 2, 1, buf, 8), 4);
-	CHECK_STR((char *)buf, "bcde");
-	CHECK_EQ(iov_from_buf(iov, 2, 1, "XY", 2), 2);
-	CHECK_EQ(a[1], 'X');
-	CHECK_EQ(b[0], 'Y');
-	CHECK_EQ(iov_to_buf(iov, 2, 5, buf, 8), 0);
-	CHECK_EQ(iov_skip(iov, 2, 3), 1);
-	CHECK(iov[0].iov_base == b + 1 && iov[0].iov_len == 2);
-	CHECK_EQ(iov_skip(iov, 1, 2), 0);
-}
-
 int main(void)
 {
 	RUN(ranges_are_sorted_and_disjoint);
@@ -263,6 +246,5 @@ int main(void)
 	RUN(pinned_memory_is_not_discarded);
 	RUN(larger_host_pages_go_whole);
 	RUN(discard_that_the_host_refuses_or_does_not_know);
-	RUN(iovec_copies_and_skips);
 	return tap_done();
 }

@@ -21,41 +21,34 @@ static struct virtio_blk *blk_of(const struct blk_req *req)
 	return req->q->blk;
 }
 
-static void count(struct virtio_blk *blk, enum blk_counter which, u64 n)
-{
-	_Atomic u64 *c = &blk->counter[which];
-
-	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
 static void count_request(struct blk_req *req, u8 status)
 {
-	struct virtio_blk *blk = blk_of(req);
+	_Atomic u64 *c = blk_of(req)->counter;
 
 	if (status != BLK_S_OK) {
-		count(blk, BLK_C_FAILED, 1);
+		counter_add(&c[BLK_C_FAILED], 1);
 		return;
 	}
 	switch (req->type) {
 	case BLK_T_IN:
-		count(blk, BLK_C_READS, 1);
-		count(blk, BLK_C_READ_BYTES, req->written);
+		counter_add(&c[BLK_C_READS], 1);
+		counter_add(&c[BLK_C_READ_BYTES], req->written);
 		break;
 	case BLK_T_OUT:
-		count(blk, BLK_C_WRITES, 1);
-		count(blk, BLK_C_WRITE_BYTES, req->disk.len);
+		counter_add(&c[BLK_C_WRITES], 1);
+		counter_add(&c[BLK_C_WRITE_BYTES], req->disk.len);
 		break;
 	case BLK_T_FLUSH:
-		count(blk, BLK_C_FLUSHES, 1);
+		counter_add(&c[BLK_C_FLUSHES], 1);
 		break;
 	case BLK_T_DISCARD:
-		count(blk, BLK_C_DISCARDS, 1);
+		counter_add(&c[BLK_C_DISCARDS], 1);
 		break;
 	case BLK_T_WRITE_ZEROES:
-		count(blk, BLK_C_ZEROES, 1);
+		counter_add(&c[BLK_C_ZEROES], 1);
 		break;
 	default:
-		count(blk, BLK_C_OTHERS, 1);
+		counter_add(&c[BLK_C_OTHERS], 1);
 	}
 }
 

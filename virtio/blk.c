@@ -264,7 +264,7 @@ static void blk_stats(struct virtio_dev *vdev, struct strbuf *b)
 	unsigned int i, inflight = 0;
 
 	for (i = 0; i < BLK_COUNTERS; i++)
-		json_u64(b, name[i], atomic_load_explicit(&blk->counter[i], memory_order_relaxed));
+		json_u64(b, name[i], counter_get(&blk->counter[i]));
 	for (i = 0; i < blk->nr_queues; i++)
 		inflight += atomic_load(&blk->queue[i].inflight);
 	json_u64(b, "in_flight", inflight);

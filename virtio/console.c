@@ -52,7 +52,7 @@ static bool send_chain(struct console_port *p)
 		len = v->iov_len - (size_t)skip;
 		n = p->cd ? chardev_write(p->cd, (const u8 *)v->iov_base + skip, len) : len;
 		p->tx_off += n;
-		p->sent += n;
+		counter_add(&p->sent, n);
 		if (n < len)
 			return false;
 		skip = 0;
@@ -111,7 +111,7 @@ static bool deliver_one(struct console_port *p, struct virtq *q)
 		return false;
 	n = iov_from_buf(c.iov + c.out_cnt, c.in_cnt, 0, p->in + p->in_off, p->in_len);
 	virtq_push(q, &c, (u32)n);
-	p->received += n;
+	counter_add(&p->received, n);
 	p->in_off += (unsigned int)n;
 	p->in_len -= (unsigned int)n;
 	if (!p->in_len)
@@ -392,8 +392,8 @@ static void console_stats(struct virtio_dev *vdev, struct strbuf *b)
 		json_begin(b, NULL);
 		if (p->name)
 			json_str(b, "name", p->name);
-		json_u64(b, "bytes_sent", p->sent);
-		json_u64(b, "bytes_received", p->received);
+		json_u64(b, "bytes_sent", counter_get(&p->sent));
+		json_u64(b, "bytes_received", counter_get(&p->received));
 		json_end(b);
 	}
 	json_array_end(b);

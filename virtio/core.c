@@ -73,7 +73,7 @@ void virtio_queue_interrupt(struct virtio_dev *vdev, unsigned int queue)
 {
 	if (!virtq_should_interrupt(&vdev->queue[queue].vq))
 		return;
-	atomic_fetch_add_explicit(&vdev->queue[queue].interrupts, 1, memory_order_relaxed);
+	counter_add(&vdev->queue[queue].interrupts, 1);
 	vdev->tops->queue_interrupt(vdev, queue);
 }
 
@@ -109,7 +109,7 @@ static void kicked(struct event_source *src, u32 events)
 	struct virtio_queue *q = container_of(src, struct virtio_queue, kick);
 
 	eventfd_drain(src->fd);
-	atomic_fetch_add_explicit(&q->kicks, 1, memory_order_relaxed);
+	counter_add(&q->kicks, 1);
 	if (!(atomic_load(&q->vdev->status) & VIRTIO_S_NEEDS_RESET))
 		q->vdev->ops->queue_notify(q->vdev, q->index);
 }
@@ -817,8 +817,8 @@ void virtio_dev_stats(struct virtio_dev *vdev, struct strbuf *b)
 	for (i = 0; i < vdev->nr_queues; i++) {
 		json_begin(b, NULL);
 		json_u64(b, "size", vdev->queue[i].enabled ? vdev->queue[i].size : 0);
-		json_u64(b, "kicks", atomic_load_explicit(&vdev->queue[i].kicks, memory_order_relaxed));
-		json_u64(b, "interrupts", atomic_load_explicit(&vdev->queue[i].interrupts, memory_order_relaxed));
+		json_u64(b, "kicks", counter_get(&vdev->queue[i].kicks));
+		json_u64(b, "interrupts", counter_get(&vdev->queue[i].interrupts));
 		json_end(b);
 	}
 	json_array_end(b);

@@ -194,7 +194,7 @@ static void serve(struct virtio_net *net, struct virtq *vq, const struct virtq_c
 		return;
 	}
 	ack = execute(net, c) ? CTRL_OK : CTRL_ERR;
-	net_count(&net->count.commands, 1);
+	counter_add(&net->count.commands, 1);
 	iov_from_buf(c->iov + c->out_cnt, c->in_cnt, 0, &ack, 1);
 	virtq_push(vq, c, 1);
 }

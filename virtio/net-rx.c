@@ -126,17 +126,17 @@ static bool judge(struct virtio_net *net, struct net_rx *rx, u32 len)
 	size_t n;
 
 	if (len < net->hdr_len + ETH_LEN || len > net->hdr_len + NET_FRAME_MAX) {
-		net_count(&net->count.rx_errors, 1);
+		counter_add(&net->count.rx_errors, 1);
 		return false;
 	}
 	n = iov_to_buf(rx->iov + rx->iov_first, rx->iov_end - rx->iov_first + 1, 0, head, MIN((size_t)len, sizeof(head)));
 	if (beyond_mtu(net, head, frame, len - net->hdr_len)) {
-		net_count(&net->count.rx_errors, 1);
+		counter_add(&net->count.rx_errors, 1);
 		return false;
 	}
 	net_mac(net, mac);
 	if (!net_filter_accepts(&net->filter, mac, frame, n - net->hdr_len)) {
-		net_count(&net->count.rx_filtered, 1);
+		counter_add(&net->count.rx_filtered, 1);
 		return false;
 	}
 	settle_header(net, rx, head);
@@ -168,7 +168,7 @@ static enum rx_step read_frame(struct virtio_net *net, struct net_rx *rx, unsign
 static void lose_frame(struct virtio_net *net, struct net_rx *rx, unsigned int pair, const char *why)
 {
 	rx->frame = 0;
-	net_count(&net->count.rx_dropped, 1);
+	counter_add(&net->count.rx_dropped, 1);
 	net_refuse(net, "queue %u: a frame is dropped: %s", net_rx_queue(pair), why);
 }
 
@@ -215,8 +215,8 @@ static void hand_over(struct virtio_net *net, struct net_rx *rx, struct virtq *v
 		put_le16(num, (u16)n);
 		iov_from_buf(rx->iov + rx->iov_first, rx->iov_end - rx->iov_first, HDR_NUM_BUFFERS, num, sizeof(num));
 	}
-	net_count(&net->count.rx_frames, 1);
-	net_count(&net->count.rx_bytes, left - net->hdr_len);
+	counter_add(&net->count.rx_frames, 1);
+	counter_add(&net->count.rx_bytes, left - net->hdr_len);
 	virtq_push_begin(vq);
 	while (left) {
 		len = (u32)MIN(left, chain_at(rx, 0)->c.in_len);

@@ -16,14 +16,14 @@
 static int send_frame(struct virtio_net *net, unsigned int pair, const struct virtq_chain *c)
 {
 	if (c->out_len < net->hdr_len + ETH_LEN || c->out_len > net->hdr_len + NET_FRAME_MAX) {
-		net_count(&net->count.tx_errors, 1);
+		counter_add(&net->count.tx_errors, 1);
 		net_refuse(net, "queue %u: %llu bytes are no frame and its header", net_tx_queue(pair), (unsigned long long)c->out_len);
 		return 0;
 	}
 	if (net_send(net->be, pair, c->iov, c->out_cnt) == -EAGAIN)
 		return -EAGAIN;
-	net_count(&net->count.tx_frames, 1);
-	net_count(&net->count.tx_bytes, c->out_len - net->hdr_len);
+	counter_add(&net->count.tx_frames, 1);
+	counter_add(&net->count.tx_bytes, c->out_len - net->hdr_len);
 	return 0;
 }
 
@@ -37,7 +37,7 @@ static unsigned int take(struct virtio_net *net, unsigned int pair, struct virtq
 		if (send_frame(net, pair, &c) < 0) {
 			virtq_unpop(vq, &c);
 			net->pair[pair].tx_blocked = true;
-			net_count(&net->count.tx_full, 1);
+			counter_add(&net->count.tx_full, 1);
 			break;
 		}
 		virtq_push(vq, &c, 0);

@@ -252,7 +252,7 @@ static void net_stats_json(struct virtio_dev *vdev, struct strbuf *b)
 	json_bool(b, "vhost", net->vhost);	/* whose frames are not among these */
 	json_bool(b, "link", atomic_load(&net->link_up));
 	for (i = 0; i < ARRAY_SIZE(table); i++)
-		json_u64(b, table[i].name, atomic_load_explicit(table[i].counter, memory_order_relaxed));
+		json_u64(b, table[i].name, counter_get(table[i].counter));
 	json_begin(b, "host");
 	net_stats(net->be, b);
 	json_end(b);

@@ -69,11 +69,6 @@ struct net_counters {
 	_Atomic u64 tx_frames, tx_bytes, tx_errors, tx_full, commands;
 };
 
-static inline void net_count(_Atomic u64 *counter, u64 n)
-{
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
 /* A receive chain that was popped and waits for its frame. Copied for push and unpop: its iov is not used. */
 struct net_rx_chain {
 	struct virtq_chain c;

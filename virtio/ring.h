@@ -10,6 +10,7 @@
 #ifndef VIRTIO_RING_H
 #define VIRTIO_RING_H
 
+#include "util/iov.h"
 #include "util/log.h"
 #include "vmm/memory.h"
 

@@ -73,8 +73,8 @@ static size_t serve(struct virtio_rng *rng, struct virtq *q)
 	/* [virtio-1.2 5.4.6.1] device-readable parts are the driver's mistake, and are ignored. */
 	want = MIN(c.in_len, (u64)RNG_REQUEST_MAX);
 	done = fill(c.iov + c.out_cnt, c.in_cnt, want);
-	rng->requests++;
-	rng->bytes += done;
+	counter_add(&rng->requests, 1);
+	counter_add(&rng->bytes, done);
 	virtq_push(q, &c, (u32)done);
 	if (done < want)
 		virtio_needs_reset(&rng->vdev, "the host has no random numbers");
@@ -103,8 +103,8 @@ static void rng_queue_stop(struct virtio_dev *vdev, unsigned int queue)
 
 static void rng_stats(struct virtio_dev *vdev, struct strbuf *b)
 {
-	json_u64(b, "requests", to_rng(vdev)->requests);
-	json_u64(b, "bytes", to_rng(vdev)->bytes);
+	json_u64(b, "requests", counter_get(&to_rng(vdev)->requests));
+	json_u64(b, "bytes", counter_get(&to_rng(vdev)->bytes));
 }
 
 static void rng_free(struct virtio_dev *vdev)

@@ -46,7 +46,7 @@ static void called(struct event_source *src, u32 events)
 
 	eventfd_drain(src->fd);
 	/* Whether the driver wanted it the kernel has looked at. */
-	atomic_fetch_add_explicit(&q->interrupts, 1, memory_order_relaxed);
+	counter_add(&q->interrupts, 1);
 	q->vdev->tops->queue_interrupt(q->vdev, q->index);
 }
 

@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "util/counter.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "virtio/ring.h"

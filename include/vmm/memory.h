@@ -90,14 +90,4 @@ gpa_t guest_ram_end(const struct guest_mem *gm, gpa_t limit);
 /* Bytes of RAM in all. */
 u64 guest_ram_size(const struct guest_mem *gm);
 
-/*
- * Copies between guest memory pieces and a flat buffer. Give the bytes copied:
- * the smaller of @len and what the vector holds past @off.
- */
-size_t iov_to_buf(const struct iovec *iov, unsigned int cnt, size_t off, void *buf, size_t len);
-size_t iov_from_buf(const struct iovec *iov, unsigned int cnt, size_t off, const void *buf, size_t len);
-size_t iov_size(const struct iovec *iov, unsigned int cnt);
-/* Drops the first @n bytes in place; gives the new count. @n must not exceed the size. */
-unsigned int iov_skip(struct iovec *iov, unsigned int cnt, size_t n);
-
 #endif

@@ -17,12 +17,7 @@
 struct vm;
 struct arch_vcpu;
 
-/* Counted by the vCPU's own thread; others may read a value a moment old. */
-enum { VCPU_EXIT_REASONS = 64 };	/* the last also counts what is beyond */
-struct vcpu_stats {
-	_Atomic u64 mmio, pio, other;
-	_Atomic u64 exit[VCPU_EXIT_REASONS];	/* by KVM_EXIT_*; the above say the same in three numbers */
-};
+enum { VCPU_EXIT_REASONS = 64 };	/* KVM_EXIT_* that are told apart; the last also counts what is beyond */
 
 struct vcpu {
 	struct vm *vm;			/* borrowed */
@@ -35,7 +30,7 @@ struct vcpu {
 	_Atomic int tid;		/* its kernel id; 0 until it runs */
 	bool pending_io;		/* KVM completes the last exit at the next KVM_RUN */
 	struct io_reader reader[IO_SPACES];
-	struct vcpu_stats stats;
+	_Atomic u64 exits[VCPU_EXIT_REASONS];	/* by KVM_EXIT_*, counted by the vCPU's own thread (util/counter.h) */
 	struct arch_vcpu *arch;		/* owned by the arch */
 };
 

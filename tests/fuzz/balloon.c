@@ -6,7 +6,7 @@
  * After each input nothing may be in flight once the device is stopped, guest memory outside of what was named is as it was, and the
  * device comes back by a reset and serves one list.
  *
- * links: virtio/balloon.c virtio/balloon-pages.c virtio/balloon-stats.c util/json.c virtio/core.c virtio/ring.c virtio/ring-split.c
+ * links: util/iov.c virtio/balloon.c virtio/balloon-pages.c virtio/balloon-stats.c util/json.c virtio/core.c virtio/ring.c virtio/ring-split.c
  * links: virtio/ring-packed.c memory.c state.c event.c util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include "tests/fuzz/input.h"

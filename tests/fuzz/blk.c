@@ -6,7 +6,7 @@
  * Where the device waits for its thread to complete what is in flight, there is none: the disk completes all of it there and then. A request
  * that is lost would leave the device waiting for ever: that is found at once.
  *
- * links: virtio/blk-request.c
+ * links: util/iov.c virtio/blk-request.c
  * links: util/json.c virtio/pci.c virtio/pci-modern.c virtio/pci-legacy.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c device.c memory.c state.c event.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c

@@ -3,7 +3,7 @@
  * The network device with two queue pairs and a control queue under a hostile driver, before a back end that has frames of any
  * length, no room at times, and may lose its interface. [virtio-1.2 5.1]
  *
- * links: virtio/net.c virtio/net-features.c virtio/net-rx.c virtio/net-tx.c virtio/net-ctrl.c virtio/net-filter.c virtio/net-vhost.c virtio/vhost.c
+ * links: util/iov.c virtio/net.c virtio/net-features.c virtio/net-rx.c virtio/net-tx.c virtio/net-ctrl.c virtio/net-filter.c virtio/net-vhost.c virtio/vhost.c
  * links: util/json.c virtio/pci.c virtio/pci-modern.c virtio/pci-legacy.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c device.c memory.c state.c event.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c

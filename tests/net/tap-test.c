@@ -2,7 +2,7 @@
 /*
  * Taps in a network namespace of our own: the kernel's stack is at the other end. Needs CAP_NET_ADMIN there; what this machine
  * cannot do is skipped.
- * links: net/net.c net/parse.c net/tap.c net/tap-open.c net/script.c net/user.c net/fdset.c net/frames.c event.c
+ * links: util/iov.c net/net.c net/parse.c net/tap.c net/tap-open.c net/script.c net/user.c net/fdset.c net/frames.c event.c
  * links: util/str.c util/json.c util/error.c util/log.c util/io.c util/thread.c
  */
 #include "tests/tap.h"

@@ -2,7 +2,7 @@
 /*
  * The user-mode network with a guest made by hand, and with this machine's loopback, in a network namespace of our own, at the other
  * end.
- * links: net/net.c net/parse.c net/tap.c net/tap-open.c net/script.c net/user.c net/fdset.c net/frames.c event.c
+ * links: util/iov.c net/net.c net/parse.c net/tap.c net/tap-open.c net/script.c net/user.c net/fdset.c net/frames.c event.c
  * links: util/str.c util/json.c util/error.c util/log.c util/io.c util/thread.c
  */
 #include "tests/tap.h"

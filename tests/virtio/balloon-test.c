@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The balloon over the real core and ring, and what its control command makes of its arguments. [virtio-1.2 5.5]
- * links: virtio/balloon.c virtio/balloon-pages.c virtio/balloon-stats.c control-balloon.c util/json.c util/json-parse.c virtio/core.c virtio/ring.c
+ * links: util/iov.c virtio/balloon.c virtio/balloon-pages.c virtio/balloon-stats.c control-balloon.c util/json.c util/json-parse.c virtio/core.c virtio/ring.c
  * links: virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c util/str.c util/log.c util/error.c util/cleanup.c util/io.c
  * links: util/thread.c
  */

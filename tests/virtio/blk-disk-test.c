@@ -2,7 +2,7 @@
 /*
  * The block device on the real back end: random requests on several queues beside a model, with resets in between while requests
  * are in flight, for every engine around the page cache and through it.
- * links: util/json.c virtio/blk.c virtio/blk-request.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
+ * links: util/iov.c util/json.c virtio/blk.c virtio/blk-request.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
  * links: disk/open.c disk/disk.c disk/probe.c disk/sync.c disk/aio.c disk/uring.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */

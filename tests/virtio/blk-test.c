@@ -2,7 +2,7 @@
 /*
  * The block device over the real core and ring, on a back end that is memory: it completes in any order, late, or with an error,
  * as a test wants. [virtio-1.2 5.2]
- * links: util/json.c virtio/blk.c virtio/blk-request.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
+ * links: util/iov.c util/json.c virtio/blk.c virtio/blk-request.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include "tests/virtio/blk-rig.h"

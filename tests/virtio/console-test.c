@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The console device over the real core and ring, with a fake back end. [virtio-1.2 5.3]
- * links: util/json.c virtio/console.c virtio/console-control.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
+ * links: util/iov.c util/json.c virtio/console.c virtio/console-control.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include "tests/virtio/rig.h"

@@ -2,7 +2,7 @@
 /*
  * The virtio core over the real ring and event loop, under a transport that only counts.
  *
- * links: util/json.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
+ * links: util/iov.c util/json.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include "tests/virtio/dev.h"

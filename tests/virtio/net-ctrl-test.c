@@ -2,7 +2,7 @@
 /*
  * The control queue of the network device: each command, cut short in every way, refused for every reason; and the receive filter that
  * most of them set. [virtio-1.2 5.1.6.5]
- * links: virtio/net.c virtio/net-features.c virtio/net-rx.c virtio/net-tx.c virtio/net-ctrl.c virtio/net-filter.c virtio/net-vhost.c
+ * links: util/iov.c virtio/net.c virtio/net-features.c virtio/net-rx.c virtio/net-tx.c virtio/net-ctrl.c virtio/net-filter.c virtio/net-vhost.c
  * links: virtio/vhost.c
  * links: virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
  * links: util/json.c util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c

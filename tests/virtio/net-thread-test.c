@@ -2,7 +2,7 @@
 /*
  * The network device on a loop thread of its own, with a driver on one thread, an interface on another, and resets, stops and config
  * reads in between. For TSan and ASan.
- * links: virtio/net.c virtio/net-features.c virtio/net-rx.c virtio/net-tx.c virtio/net-ctrl.c virtio/net-filter.c virtio/net-vhost.c
+ * links: util/iov.c virtio/net.c virtio/net-features.c virtio/net-rx.c virtio/net-tx.c virtio/net-ctrl.c virtio/net-filter.c virtio/net-vhost.c
  * links: virtio/vhost.c
  * links: virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
  * links: util/json.c util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c

@@ -3,7 +3,7 @@
  * Driver and device on two threads, each idle whenever the other says it need not look: a notification lost to a missing
  * barrier is a test that runs out of time. First they sleep and wake each other, and each request carries a number out and
  * back; then one request at a time goes to and fro as fast as it can, where one side goes idle just as the other acts.
- * links: virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c util/str.c
+ * links: util/iov.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c util/str.c
  */
 #include <errno.h>
 #include <pthread.h>

@@ -2,7 +2,7 @@
 /*
  * Queues that the host's kernel serves. The kernel is played here: ioctl() of its descriptors keeps what it is told, judges the order
  * as the real one does, and moves the rings when a test says so.
- * links: virtio/net.c virtio/net-features.c virtio/net-rx.c virtio/net-tx.c virtio/net-ctrl.c virtio/net-filter.c virtio/net-vhost.c
+ * links: util/iov.c virtio/net.c virtio/net-features.c virtio/net-rx.c virtio/net-tx.c virtio/net-ctrl.c virtio/net-filter.c virtio/net-vhost.c
  * links: virtio/vhost.c
  * links: virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c memory.c state.c event.c
  * links: util/json.c util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
