@@ -211,7 +211,7 @@ endef
 $(foreach t,$(unit_src:.c=),$(eval $(call unit_rule,$(t))))
 
 # Bare-metal guests: each .S or .c of tests/guest/$(A) is an image, made by the rules there.
--include tests/guest/$(A)/rules.mk
+include tests/guest/rules.mk
 
 # libFuzzer targets: tests/fuzz/NAME.c names its sources like a unit test. Needs clang.
 FUZZ_CC ?= clang

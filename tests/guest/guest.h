@@ -31,21 +31,23 @@ int pci_find_id(u16 vendor, u16 device, unsigned int nth);	/* devfn or -1 */
 unsigned int pci_find_cap(u8 devfn, u8 id, unsigned int after);	/* offset or 0 */
 u64 pci_bar(u8 devfn, unsigned int bar);
 
-static inline u8 read8(u64 a) { return *(volatile u8 *)a; }
-static inline u16 read16(u64 a) { return *(volatile u16 *)a; }
-static inline u32 read32(u64 a) { return *(volatile u32 *)a; }
-static inline void write8(u64 a, u8 v) { *(volatile u8 *)a = v; }
-static inline void write16(u64 a, u16 v) { *(volatile u16 *)a = v; }
-static inline void write32(u64 a, u32 v) { *(volatile u32 *)a = v; }
+/* read8() .. write64(), in8() .. out32(), barriers, what is where */
+#include "machine.h"
+
+/* Can the CPU do this access to a device? */
+static inline bool may_access(u64 at, unsigned int size) { return ODD_ACCESS || !(at & (size - 1)); }
 
 /* What follows "NAME=" in the kernel's command line as a decimal number, else @fallback. */
 u64 cmdline_number(const char *name, u64 fallback);
-u64 ram_end(void);	/* of the RAM below 4 GiB */
+u64 ram_start(void), ram_end(void);	/* of the RAM below 4 GiB */
 
 /* Makes [addr, addr + 1 GiB) reachable, @addr a multiple of 1 GiB. */
 void map_gib(u64 addr);
 
-/* Interrupts: 16 vectors from 0x40; irq_count[vector - 0x40] counts. irq_setup() must come first; then they are on. */
+/*
+ * Interrupts, with HAVE_MSI: 16 vectors from 0x40; irq_count[vector - 0x40] counts. irq_setup() must come first; then they are on. Elsewhere it
+ * only makes ready for more CPUs.
+ */
 extern volatile u32 irq_count[16];
 void irq_setup(void);
 u64 irq_msi_addr(void);
@@ -56,8 +58,7 @@ u64 irq_msi_addr(void);
  */
 void cpus_start(unsigned int nr, void (*fn)(unsigned int cpu));
 unsigned int cpus_done(void);	/* how many have returned */
-/* Sleeps till an interrupt, to be called with interrupts off, which they are again after it; and what interrupts another CPU. */
-static inline void cpu_sleep(void) { __asm__ volatile("sti; hlt; cli" ::: "memory"); }
+/* Ends another CPU's cpu_sleep(). */
 void cpu_wake(unsigned int cpu);
 
 #endif

@@ -31,8 +31,6 @@ struct vdev {
 	u16 seen, notify_off;
 };
 
-static inline void barrier(void) { __asm__ volatile("" ::: "memory"); }
-
 /* Finds the registers through the capabilities; memory decode and bus mastering on. False: one is missing. */
 static inline bool vdev_find(struct vdev *d, int devfn)
 {
@@ -140,7 +138,7 @@ static inline void vdev_offer(struct vdev *d, u16 head)
 	d->avail.ring[d->avail.idx % VQ_SIZE] = head;
 	barrier();
 	*(volatile u16 *)&d->avail.idx = d->avail.idx + 1;
-	__asm__ volatile("mfence" ::: "memory");
+	full_barrier();
 }
 
 /* One chain from descriptor @head, waited for. Gives the used length, or -1 when nothing comes back. */
@@ -153,7 +151,7 @@ static inline int vdev_run(struct vdev *d, u16 q, u16 head)
 	for (n = 0; n < 3000000 && *(volatile u16 *)&d->used.idx == d->seen; n++) {
 		if (!(n & 0xfff) && vdev_status(d) & 64)
 			return -1;
-		__asm__ volatile("pause");
+		cpu_pause();
 	}
 	if (*(volatile u16 *)&d->used.idx == d->seen)
 		return -1;

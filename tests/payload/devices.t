@@ -11,6 +11,7 @@ disk() {
 disk "$T/a"
 disk "$T/b"
 LIMIT=120
+guest uart
 guest pci -d "$T/a" -d "$T/b"
 for engine in sync aio io_uring; do
 	disk "$T/a"

@@ -73,19 +73,6 @@ static void catch_nmis(void)
 	gate[3] = 0;
 }
 
-static u8 inb(u16 port)
-{
-	u8 v;
-
-	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-	return v;
-}
-
-static void outb(u16 port, u8 v)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
-}
-
 int guest_main(void)
 {
 	u32 seen = 0;
@@ -94,7 +81,7 @@ int guest_main(void)
 	irq_setup();
 	catch_nmis();
 	map_stack();
-	outb(0x3fa, 1);		/* FIFOs */
+	out8(0x3fa, 1);		/* FIFOs */
 	cpus_start(2, spin);
 	print("spin %llx %llx stack %llx\n", (unsigned long long)(u64)spin_loop, (unsigned long long)(u64)spin_end,
 	      (unsigned long long)(u64)stack);
@@ -102,10 +89,10 @@ int guest_main(void)
 	for (;;) {
 		if (nmis != seen)
 			print("NMI %u\n", ++seen);
-		lsr = inb(0x3fd);
+		lsr = in8(0x3fd);
 		if (!(lsr & 1))
 			continue;
-		key = inb(0x3f8);
+		key = in8(0x3f8);
 		if (lsr & 0x10)
 			print("BREAK\n");
 		else

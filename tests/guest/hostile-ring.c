@@ -17,7 +17,7 @@ static const struct subject subjects[] = {
 	{ "balloon", ID_BALLOON, 1, 0, balloon_works },	/* deflate: what it is told of it does not take away */
 };
 
-enum { TABLE = 1026, BAR_HOLE = 0xdff00000, ECAM = 0xe0000000, FIRMWARE = 0xff000000, ROUNDS = 30 };
+enum { TABLE = 1026, ROUNDS = 30 };
 
 static u16 at;				/* the queue under attack */
 static u8 buf[4096] __attribute__((aligned(4096)));
@@ -29,10 +29,10 @@ static void bad_elements(void)
 {
 	u64 end = ram_end(), bar = pci_bar(dut.v.devfn, dut.legacy ? 1 : 0);
 
-	attack(BREAKS, at, "a buffer where no RAM is", E_OUT(BAR_HOLE, 16));
+	attack(BREAKS, at, "a buffer where no RAM is", E_OUT(WINDOW_HOLE, 16));
 	attack(BREAKS, at, "a buffer in the device's own BAR", E_IN(bar, 16));
 	attack(BREAKS, at, "a buffer in ECAM", E_OUT(ECAM, 16));
-	attack(BREAKS, at, "a buffer where firmware would be", E_IN(FIRMWARE, 64));
+	attack(BREAKS, at, "a buffer where firmware would be", E_IN(FIRMWARE_HOLE, 64));
 	attack(BREAKS, at, "a buffer that begins in RAM and ends behind it", E_OUT(end - 8, 16));
 	attack(BREAKS, at, "a buffer right behind RAM", E_IN(end, 1));
 	attack(BREAKS, at, "an address and length that wrap", E_OUT(~0ULL - 7, 16));
@@ -43,7 +43,7 @@ static void bad_elements(void)
 	attack(BREAKS, at, "a right buffer and a wrong one", E_OUT(buf, 16), E_OUT(end, 16));
 	attack(EITHER, at, "a buffer without bytes", E_IN(buf, 0));
 	attack(EITHER, at, "a buffer without bytes at no address", E_OUT(~0ULL, 0), E_IN(~0ULL, 0));
-	attack(EITHER, at, "all of RAM to be read", E_OUT(0, (u32)end));
+	attack(EITHER, at, "all of RAM to be read", E_OUT(ram_start(), (u32)(end - ram_start())));
 }
 
 static void set_table(unsigned int i, u64 addr, u32 len, u16 flags, u16 next)
@@ -65,7 +65,7 @@ static void bad_indirect(void)
 	attack(BREAKS, at, "an indirect table of one and a half", INDIRECT(table, 24));
 	attack(BREAKS, at, "an indirect table as long as can be", INDIRECT(table, 0xfffffff0));
 	attack(BREAKS, at, "an indirect table longer than any queue", INDIRECT(table, TABLE * 16));
-	attack(BREAKS, at, "an indirect table where no RAM is", INDIRECT(BAR_HOLE, 64));
+	attack(BREAKS, at, "an indirect table where no RAM is", INDIRECT(WINDOW_HOLE, 64));
 	h_table((struct vdesc *)(ram_end() - 16), dut.packed, (u64)buf, 16, D_NEXT, 1);
 	attack(BREAKS, at, "an indirect table that ends behind RAM", INDIRECT(ram_end() - 16, 64));
 	attack(BREAKS, at, "an indirect table that wraps", INDIRECT(~0ULL - 31, 64));
@@ -77,7 +77,7 @@ static void bad_indirect(void)
 		set_table(i, 0, 0, i + 1 < TABLE - 2 ? D_NEXT : 0, (u16)(i + 1));
 	attack(EITHER, at, "the longest indirect table, of nothing", INDIRECT(table, (TABLE - 2) * 16));
 	for (i = 0; i < TABLE; i++)
-		set_table(i, 0, (u32)ram_end(), i + 1 < TABLE - 2 ? D_NEXT : 0, (u16)(i + 1));
+		set_table(i, ram_start(), (u32)(ram_end() - ram_start()), i + 1 < TABLE - 2 ? D_NEXT : 0, (u16)(i + 1));
 	attack(BREAKS, at, "more than 4 GiB in one chain", INDIRECT(table, (TABLE - 2) * 16));
 	for (i = 0; i < TABLE; i++)
 		set_table(i, (u64)buf + i, 1, i + 1 < TABLE - 2 ? D_NEXT : 0, (u16)(i + 1));
@@ -249,7 +249,7 @@ static void bad_places(void)
 	for (area = 0; area < 3; area++) {
 		p = h_append(what, names[area]);
 		h_append(p, " where no RAM is");
-		bad_ring(what, area, BAR_HOLE);
+		bad_ring(what, area, WINDOW_HOLE);
 		h_append(p, " in the device's own BAR");
 		bad_ring(what, area, bar);
 		h_append(p, " in ECAM");
@@ -361,7 +361,7 @@ static void bad_pfn(void)
 static struct helem any_element(void)
 {
 	const u64 places[] = {
-		(u64)buf, (u64)buf + 1, (u64)table, (u64)dut.q[at].mem, 0, BAR_HOLE, ECAM, ~0ULL, ram_end() - 16, 0x1000,
+		(u64)buf, (u64)buf + 1, (u64)table, (u64)dut.q[at].mem, 0, WINDOW_HOLE, ECAM, ~0ULL, ram_end() - 16, 0x1000,
 	};
 	const u32 lengths[] = { 0, 1, 8, 16, 17, 32, 512, 4096, 65536, 0xffffffff };
 	struct helem e = { places[h_random() % 10], lengths[h_random() % 10], 0 };
@@ -443,7 +443,7 @@ int guest_main(void)
 {
 	unsigned int i;
 
-	map_gib(0xc0000000ULL);
+	map_gib(MEM_WINDOW & ~0x3fffffffULL);
 	for (i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
 		all(&subjects[i], false);
 		all(&subjects[i], true);

@@ -205,17 +205,17 @@ int guest_main(void)
 	unsigned int i;
 	bool good;
 
-	map_gib(0xc0000000ULL);
+	map_gib(MEM_WINDOW & ~0x3fffffffULL);
 	irq_setup();
 	good = find_target(&target[0], 0) && find_target(&target[1], 1) && target[0].queues != target[1].queues;
 	check(good, "two disks with registers that differ");
 	if (!good)
 		return checks_done();
 	for (i = 0; i < SPOTS; i++)
-		spot[i] = 0xd8000000ULL + i * 0x10000ULL;
+		spot[i] = MEM_WINDOW + 0x8000000ULL + i * 0x10000ULL;
 	if (target[0].wide && target[1].wide) {
-		map_gib(0x10000000000ULL);
-		spot[1] = 0x10000000000ULL;
+		map_gib(MEM64_SPOT);
+		spot[1] = MEM64_SPOT;
 	}
 	idle.left = (u32)cmdline_number("stress", 2000);
 	live.left = (u32)cmdline_number("live", 50);

@@ -60,7 +60,7 @@ static void lists(u16 queue)
 		list[i] = h_random() & 1 ? SPARE_PFN + h_random() % (SPARE_SIZE >> 12) : (u32)(ram_end() >> 12) + (h_random() >> 4);
 	expect(listed(queue, LIST * 4), "pages at random, RAM and not");
 	expect(hq_do(&dut, queue, E_IN(list, 64)) == 0, "a list in writable memory");
-	attack(BREAKS, queue, "a list where no RAM is", E_OUT(0xdff00000, 64));
+	attack(BREAKS, queue, "a list where no RAM is", E_OUT(WINDOW_HOLE, 64));
 	attack(BREAKS, queue, "a list that ends behind RAM", E_OUT(ram_end() - 4, 8));
 	/* the list is in one of its own pages */
 	h_set((void *)SPARE, 0, 4096);
@@ -100,7 +100,7 @@ static void all_statistics(void)
 	statistics("16 MiB of statistics", E_OUT(SPARE, SPARE_SIZE));
 	statistics("statistics in writable memory", E_IN(stats, 100));
 	statistics("statistics in pieces", E_OUT(stats, 1), E_OUT((u8 *)stats + 1, 1), E_OUT((u8 *)stats + 2, 3), E_OUT((u8 *)stats + 5, 15));
-	attack(BREAKS, STATS, "statistics where no RAM is", E_OUT(0xdff00000, 100));
+	attack(BREAKS, STATS, "statistics where no RAM is", E_OUT(WINDOW_HOLE, 100));
 	for (i = 0; i < 8; i++)
 		hq_put(&dut, &dut.q[STATS], (const struct helem[]){ E_OUT(stats, 100) }, 1);
 	statistics("nine buffers of statistics at once", E_OUT(stats, 100));
@@ -120,7 +120,7 @@ static void reports(void)
 	expect(reported(SPARE, SPARE_SIZE) && reported(SPARE, SPARE_SIZE), "the same reported twice");
 	expect(hq_do(&dut, REPORT, E_IN(SPARE, 8192), E_IN(SPARE + 4096, 8192), E_IN(SPARE + 100, 10000)) >= 0, "a report that overlaps itself");
 	expect(hq_do(&dut, REPORT, E_OUT(SPARE, 8192)) >= 0, "a report of readable memory");
-	attack(BREAKS, REPORT, "a report of what is no RAM", E_IN(0xd0000000, 4096));
+	attack(BREAKS, REPORT, "a report of what is no RAM", E_IN(WINDOW_HOLE, 4096));
 	attack(BREAKS, REPORT, "a report of the end of RAM and on", E_IN(ram_end() - 4096, 8192));
 	attack(BREAKS, REPORT, "a report that wraps", E_IN(~0ULL - 4095, 8192));
 	h_start(&dut, dut_base | F_POISON);
@@ -169,7 +169,7 @@ int guest_main(void)
 {
 	bool packed;
 
-	map_gib(0xc0000000ULL);
+	map_gib(MEM_WINDOW & ~0x3fffffffULL);
 	for (packed = false;; packed = true) {
 		if (!h_find(&dut, ID_BALLOON, 0) || (packed && !(dut.offered & F_PACKED)))
 			break;

@@ -28,21 +28,7 @@ enum {
 #define F_CONSOLE_MULTIPORT (1ULL << 1)
 #define F_NET_CTRL_VQ (1ULL << 17)
 
-static inline void out8(u16 port, u8 v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
-static inline void out16(u16 port, u16 v) { __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port)); }
-static inline void out32(u16 port, u32 v) { __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port)); }
-static inline u8 in8(u16 port) { u8 v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline u16 in16(u16 port) { u16 v; __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline u32 in32(u16 port) { u32 v; __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline void full_barrier(void) { __asm__ volatile("mfence" ::: "memory"); }
-static inline void cpu_pause(void) { __asm__ volatile("pause"); }
-
-/* One instruction: ring 0 may be emulated. */
-static inline void h_set(volatile void *p, u8 v, unsigned long n)
-{
-	__asm__ volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(v) : "memory");
-}
-
+static inline void h_set(volatile void *p, u8 v, unsigned long n) { mem_set(p, v, n); }
 static inline void h_zero(volatile void *p, unsigned long n) { h_set(p, 0, n); }
 
 struct hqueue {
@@ -339,14 +325,7 @@ static inline bool h_broke(struct hdev *h)
 
 /* --- does it work? Each with the device started --- */
 
-static inline bool h_is(const volatile void *p, u8 v, unsigned long n)
-{
-	bool same = true;
-
-	if (n)
-		__asm__ volatile("repe scasb; sete %2" : "+D"(p), "+c"(n), "=qm"(same) : "a"(v) : "memory", "cc");
-	return same;
-}
+static inline bool h_is(const volatile void *p, u8 v, unsigned long n) { return mem_is(p, v, n); }
 
 static inline bool rng_works(struct hdev *h)
 {

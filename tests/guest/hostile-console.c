@@ -118,7 +118,7 @@ static void answers(void)
 	hq_kick(&dut, &dut.q[TO_DRIVER]);
 	good = say(0, DEVICE_READY, 1) && hq_wait(&dut, &dut.q[TO_DRIVER]) == 0 && h_is(in, 0x77, 64);
 	goes_on(good, "control buffers that are readable only");
-	hq_put(&dut, &dut.q[TO_DRIVER], (const struct helem[]){ { 0xdff00000, 64, D_WRITE } }, 1);
+	hq_put(&dut, &dut.q[TO_DRIVER], (const struct helem[]){ { WINDOW_HOLE, 64, D_WRITE } }, 1);
 	hq_kick(&dut, &dut.q[TO_DRIVER]);
 	say(0, DEVICE_READY, 1);
 	verdict(BREAKS, TO_DRIVER, "a control buffer where no RAM is");
@@ -205,7 +205,7 @@ static void input(void)
 	goes_on(!len && h_is(in, 0x77, 256), "input into readable memory");
 	len = hq_do(&dut, RX, E_OUT(in, 8), E_IN(in + 256, 0), E_IN(in + 256, 1), E_IN(in + 300, 0), E_IN(in + 301, 16));
 	goes_on(len > 0 && len <= 17 && in[257] == 0x77, "input into five odd pieces");
-	attack(BREAKS, RX, "input to where no RAM is", E_IN(0xdff00000, 64));
+	attack(BREAKS, RX, "input to where no RAM is", E_IN(WINDOW_HOLE, 64));
 	attack(BREAKS, RX, "input to the end of RAM and on", E_IN(ram_end() - 1, 2));
 }
 
@@ -213,7 +213,7 @@ int guest_main(void)
 {
 	bool packed;
 
-	map_gib(0xc0000000ULL);
+	map_gib(MEM_WINDOW & ~0x3fffffffULL);
 	for (packed = false;; packed = true) {
 		if (!h_find(&dut, ID_CONSOLE, 0) || (packed && !(dut.offered & F_PACKED)))
 			break;

@@ -270,7 +270,7 @@ static void all(bool packed)
 
 int guest_main(void)
 {
-	map_gib(0xc0000000ULL);
+	map_gib(MEM_WINDOW & ~0x3fffffffULL);
 	all(false);
 	all(true);
 	return checks_done();

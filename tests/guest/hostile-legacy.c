@@ -175,7 +175,7 @@ int guest_main(void)
 {
 	unsigned int i;
 
-	map_gib(0xc0000000ULL);
+	map_gib(MEM_WINDOW & ~0x3fffffffULL);
 	for (i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
 		all(&subjects[i]);
 	return checks_done();

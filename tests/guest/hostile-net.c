@@ -130,8 +130,8 @@ static void headers(void)
 	expect(hq_do(&dut, TX, E_IN(rx, 64)) == 0 && h_is(rx, 0x77, 64), "a frame in writable memory");
 	expect(hq_do(&dut, TX, E_OUT(arp, header())) == 0, "a header and no frame");
 	expect(hq_do(&dut, TX, E_OUT(arp, 0), E_OUT(arp, make_arp()), E_OUT(arp, 0)) == 0, "a frame between buffers of no bytes");
-	expect(hq_do(&dut, TX, E_OUT(0, (u32)ram_end())) == 0, "a frame of all of RAM");
-	attack(BREAKS, TX, "a frame where no RAM is", E_OUT(arp, 12), E_OUT(0xdff00000, 60));
+	expect(hq_do(&dut, TX, E_OUT(ram_start(), (u32)(ram_end() - ram_start()))) == 0, "a frame of all of RAM");
+	attack(BREAKS, TX, "a frame where no RAM is", E_OUT(arp, 12), E_OUT(WINDOW_HOLE, 60));
 }
 
 /* --- receive --- */
@@ -158,7 +158,7 @@ static void receive(void)
 	hq_put(&dut, &dut.q[RX], (const struct helem[]){ E_OUT(rx, 10), E_IN(rx, 1), E_IN(rx + 1, 0), E_IN(rx + 1, 12), E_IN(rx + 13, 1000) }, 5);
 	hq_kick(&dut, &dut.q[RX]);
 	expect(hq_do(&dut, TX, E_OUT(arp, make_arp())) == 0, "receive buffers in odd pieces");
-	hq_put(&dut, &dut.q[RX], (const struct helem[]){ E_IN(0xdff00000, BUF) }, 1);
+	hq_put(&dut, &dut.q[RX], (const struct helem[]){ E_IN(WINDOW_HOLE, BUF) }, 1);
 	hq_kick(&dut, &dut.q[RX]);
 	hq_do(&dut, TX, E_OUT(arp, make_arp()));
 	verdict(BREAKS, RX, "a receive buffer where no RAM is");
@@ -212,7 +212,7 @@ static void commands(void)
 	expect(good, "an answer of 64 bytes takes one");
 	good = hq_do(&dut, control, E_OUT(command, 1), E_OUT(command + 1, 1), E_OUT(command + 2, 1), E_IN(&ack, 1)) == 1;
 	expect(good, "a command in pieces");
-	attack(BREAKS, control, "a command where no RAM is", E_OUT(0xdff00000, 8), E_IN(&ack, 1));
+	attack(BREAKS, control, "a command where no RAM is", E_OUT(WINDOW_HOLE, 8), E_IN(&ack, 1));
 }
 
 /* A table of @n addresses that says it has @say, and a second one that says @say2 and has none. */
@@ -321,7 +321,7 @@ static void all(bool packed, u64 features, const char *name)
 
 int guest_main(void)
 {
-	map_gib(0xc0000000ULL);
+	map_gib(MEM_WINDOW & ~0x3fffffffULL);
 	all(false, 0, "plain: ");
 	all(false, F_CONTROL | F_OFFLOADS | F_MQ, "split: ");
 	all(true, F_CONTROL | F_OFFLOADS, "packed: ");

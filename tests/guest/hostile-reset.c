@@ -307,7 +307,7 @@ static void all(const struct subject *s, bool packed)
 static void park(void)
 {
 	static struct hdev left[sizeof(subjects) / sizeof(subjects[0])];
-	const struct helem bad = E_OUT(0xdff00000, 16), good = E_IN(SCRATCH, 64);
+	const struct helem bad = E_OUT(WINDOW_HOLE, 16), good = E_IN(SCRATCH, 64);
 	unsigned int i, n;
 	u16 q;
 
@@ -323,14 +323,14 @@ static void park(void)
 	}
 	print("parked\n");
 	for (;;)
-		__asm__ volatile("cli; hlt");
+		cpu_sleep();
 }
 
 int guest_main(void)
 {
 	unsigned int i;
 
-	map_gib(0xc0000000ULL);
+	map_gib(MEM_WINDOW & ~0x3fffffffULL);
 	irq_setup();
 	if (cmdline_number("park", 0))
 		park();

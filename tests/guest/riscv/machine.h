@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The riscv64 machine as bare-metal guests know it (riscv/riscv.h).
+ */
+#ifndef GUEST_MACHINE_H
+#define GUEST_MACHINE_H
+
+#define PORTS		0x0ULL
+#define UART		0x10000000ULL
+#define DEBUG_EXIT	0x10030000ULL
+#define ECAM		0x30000000ULL
+#define ECAM_HOLE	0x300f8000ULL	/* the last slot of bus 0: no function */
+#define ECAM_END	0x40000000ULL
+#define MEM_WINDOW	0x40000000ULL	/* of PCI, 32 bit */
+#define MEM_WINDOW_END	0x80000000ULL
+#define WINDOW_HOLE	0x7ff00000ULL	/* in it, nobody's */
+#define MEM64_SPOT	mem64_spot()	/* in the 64 bit window, nobody's */
+#define FIRMWARE_HOLE	0x20000000ULL	/* flash that is not there */
+enum { HAVE_PORTS = 0, HAVE_MSI = 0, ODD_ACCESS = 0 };
+
+#define BAD_PLACES \
+	{ 0x80000000, "a BAR onto RAM" }, { 0x80200000, "a BAR onto the code that runs" }, \
+	{ 0x30000000, "a BAR onto ECAM" }, { 0x300f8000, "a BAR onto the hole of ones" }, { 0x3ff00000, "a BAR onto another one" }, \
+	{ 0x10000000, "a BAR onto the UARTs" }, { 0x10030000, "a BAR onto another device" }, { 0x20000000, "a BAR where flash would be" }, \
+	{ 0x08000000, "a BAR onto the interrupt controller" }, { 0x3fff8000, "a BAR just before its window" }, { 0xfffffff0, "a BAR at all ones" },
+#define BAD_MSI 0, 0x08000000, 0x0bfff000, 0xffffffff, 0x80100000, ~0ULL, 0x7ff00000,
+
+static inline u8 read8(u64 a) { u64 v; __asm__ volatile("lbu %0, 0(%1)" : "=r"(v) : "r"(a) : "memory"); return (u8)v; }
+static inline u16 read16(u64 a) { u64 v; __asm__ volatile("lhu %0, 0(%1)" : "=r"(v) : "r"(a) : "memory"); return (u16)v; }
+static inline u32 read32(u64 a) { u64 v; __asm__ volatile("lwu %0, 0(%1)" : "=r"(v) : "r"(a) : "memory"); return (u32)v; }
+static inline u64 read64(u64 a) { u64 v; __asm__ volatile("ld %0, 0(%1)" : "=r"(v) : "r"(a) : "memory"); return v; }
+static inline void write8(u64 a, u8 v) { __asm__ volatile("sb %0, 0(%1)" : : "r"(v), "r"(a) : "memory"); }
+static inline void write16(u64 a, u16 v) { __asm__ volatile("sh %0, 0(%1)" : : "r"(v), "r"(a) : "memory"); }
+static inline void write32(u64 a, u32 v) { __asm__ volatile("sw %0, 0(%1)" : : "r"(v), "r"(a) : "memory"); }
+static inline void write64(u64 a, u64 v) { __asm__ volatile("sd %0, 0(%1)" : : "r"(v), "r"(a) : "memory"); }
+
+static inline void full_barrier(void) { __asm__ volatile("fence iorw, iorw" ::: "memory"); }
+static inline void barrier(void) { __asm__ volatile("fence rw, rw" ::: "memory"); }
+static inline void cpu_pause(void) { __asm__ volatile("nop"); }
+/* The software interrupt that cpu_wake() sends is enabled, but taken by nobody. */
+static inline void cpu_sleep(void) { __asm__ volatile("wfi; csrc sip, %0" : : "r"(2UL) : "memory"); }
+u64 mem64_spot(void);
+
+#include "lib/generic.h"
+
+#endif
