@@ -53,11 +53,11 @@ static ssize_t file_read(struct boot_image *img, void *buf, size_t len, u64 off)
 		return 0;
 	len = (size_t)MIN((u64)len, img->file_size - off);
 	if (img->mem) {
-		memcpy(buf, img->mem + off, len);
+		memcpy(buf, img->mem + img->base + off, len);
 		return (ssize_t)len;
 	}
 	do {
-		n = pread(img->fd, buf, len, (off_t)off);
+		n = pread(img->fd, buf, len, (off_t)(img->base + off));
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
@@ -187,6 +187,23 @@ void boot_image_wrap(struct boot_image *img, const char *what, const char *path,
 		img->head_len = (size_t)MIN(size, (u64)sizeof(img->head));
 		memcpy(img->head, mem, img->head_len);
 	}
+}
+
+int boot_image_narrow(struct boot_image *img, u64 off, u64 size, struct error *err)
+{
+	ssize_t n;
+
+	if (!size || off > img->file_size || size > img->file_size - off)
+		return error_set(err, -ENODATA, "%s '%s': truncated: it names %llu bytes at %llu, and the file has %llu", img->what,
+				 img->path, (unsigned long long)size, (unsigned long long)off, (unsigned long long)img->file_size);
+	img->base += off;
+	img->file_size = img->size = size;
+	img->head_len = 0;
+	n = content_read(img, 0, img->head, (size_t)MIN(size, (u64)sizeof(img->head)));
+	if (n <= 0)
+		return read_failed(img, n < 0 ? (int)n : -ENODATA, err);
+	img->head_len = (size_t)n;
+	return 0;
 }
 
 int boot_image_unpack(struct boot_image *img, u64 max, struct error *err)

@@ -2,6 +2,7 @@
 /*
  * The options of `lkvm run`: what users of kvmtool know keeps its name, and fills one typed vm_config.
  */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -37,16 +38,27 @@ static int opt_cpus(void *ctx, const struct option_def *opt, const char *value, 
 
 static int opt_mem(void *ctx, const struct option_def *opt, const char *value, struct error *err)
 {
+	static const char want[] = "a size: a number and B, K, M, G, T or P (M without), and @ADDRESS where RAM may be moved";
 	struct run *run = ctx;
+	char size[32];
+	const char *at;
 	int r;
 
 	run->mem_given = value;
+	run->cfg.machine.ram_base = 0;
+	run->cfg.machine.ram_base_given = false;
 	if (!value)
 		return 0;
-	r = str_to_size(value, MIB, &run->cfg.mem_size);
+	at = strchr(value, '@');
+	if (at && ((size_t)(at - value) >= sizeof(size) || str_to_u64(at + 1, UINT64_MAX, &run->cfg.machine.ram_base) < 0))
+		return option_bad(err, opt, value, want);
+	run->cfg.machine.ram_base_given = at;
+	if (at)
+		snprintf(size, sizeof(size), "%.*s", (int)(at - value), value);
+	r = str_to_size(at ? size : value, MIB, &run->cfg.mem_size);
 	if (r == -ERANGE)
 		return option_bad(err, opt, value, "a size that fits 64 bits");
-	return r < 0 ? option_bad(err, opt, value, "a size: a number and B, K, M, G, T or P (M without)") : 0;
+	return r < 0 ? option_bad(err, opt, value, want) : 0;
 }
 
 /* A copy that may be cut in place; the config points into it for the rest of the run. */
@@ -165,13 +177,16 @@ static int opt_port(void *ctx, const struct option_def *opt, const char *value, 
 
 static int opt_transport(void *ctx, const struct option_def *opt, const char *value, struct error *err)
 {
-	static const char *const names[] = { "pci", "pci-legacy" };
+	static const char *const names[] = {
+		[VIRTIO_PCI_MODERN] = "pci", [VIRTIO_PCI_LEGACY] = "pci-legacy",
+		[VIRTIO_MMIO_MODERN] = "mmio", [VIRTIO_MMIO_LEGACY] = "mmio-legacy",
+	};
 	struct run *run = ctx;
-	int r = value ? opt_choice(opt, value, names, ARRAY_SIZE(names), "pci or pci-legacy", err) : 0;
+	int r = value ? opt_choice(opt, value, names, ARRAY_SIZE(names), "pci, pci-legacy, mmio or mmio-legacy", err) : VIRTIO_PCI_MODERN;
 
 	if (r < 0)
 		return r;
-	run->cfg.virtio_transport = r ? VIRTIO_PCI_LEGACY : VIRTIO_PCI_MODERN;
+	run->cfg.virtio_transport = (enum virtio_transport_kind)r;
 	return 0;
 }
 
@@ -179,11 +194,11 @@ static int opt_format(void *ctx, const struct option_def *opt, const char *value
 {
 	static const char *const names[] = {
 		[KERNEL_AUTO] = "auto", [KERNEL_BZIMAGE] = "bzimage", [KERNEL_ELF] = "elf", [KERNEL_PVH] = "pvh",
-		[KERNEL_MULTIBOOT] = "multiboot", [KERNEL_FLAT] = "flat",
+		[KERNEL_MULTIBOOT] = "multiboot", [KERNEL_FLAT] = "flat", [KERNEL_IMAGE] = "image",
 	};
 	struct run *run = ctx;
 	int r = value ? opt_choice(opt, value, names, ARRAY_SIZE(names),
-				   "auto, bzimage, elf, pvh, multiboot or flat", err) : 0;
+				   "auto, bzimage, elf, pvh, multiboot, flat or image", err) : 0;
 
 	if (r < 0)
 		return r;
@@ -312,15 +327,23 @@ static int opt_sandbox_vmm(void *ctx, const struct option_def *opt, const char *
 	return 0;
 }
 
+static int opt_pvtime(void *ctx, const struct option_def *opt, const char *value, struct error *err)
+{
+	struct run *run = ctx;
+
+	run->cfg.machine.no_pvtime = !value;
+	return 0;
+}
+
 static const struct option_def run_options[] = {
-	{ 'k', "kernel", "file", "kernel: bzImage, vmlinux (PVH or ELF), multiboot or flat; compressed or not", option_str,
+	{ 'k', "kernel", "file", "kernel: bzImage, vmlinux (PVH or ELF), multiboot, Image, or flat; compressed or not", option_str,
 	  RUN_OPT(cfg.kernel) },
 	{ 'i', "initrd", "file", "initial ramdisk (multiboot: first module)", option_str, RUN_OPT(cfg.initrd) },
 	{ 'p', "params", "string", "added to the kernel command line", option_str, RUN_OPT(cfg.params) },
 	{ 'f', "firmware", "file", "firmware to start instead of a kernel", option_str, RUN_OPT(cfg.firmware) },
-	{ 0, "kernel-format", "format", "auto, bzimage, elf, pvh, multiboot or flat", opt_format },
+	{ 0, "kernel-format", "format", "auto; x86: bzimage, elf, pvh, multiboot; arm64, riscv64: image; flat", opt_format },
 	{ 'c', "cpus", "n", "number of vCPUs (default: the host's online CPUs)", opt_cpus },
-	{ 'm', "mem", "size", "guest memory, in MiB or with B K M G T P", opt_mem },
+	{ 'm', "mem", "size[@addr]", "guest memory, in MiB or with B K M G T P", opt_mem },
 	{ 0, "cpu", "model", "host[,+feature,-feature...]", option_str, RUN_OPT(cfg.cpu) },
 	{ 0, "hugetlbfs", "dir", "guest memory from the hugetlbfs mounted there", option_str, RUN_OPT(cfg.hugetlbfs) },
 	{ 0, "name", "name", "name of the guest: of its control socket and in messages (default guest-PID)", option_str, RUN_OPT(cfg.name) },
@@ -328,6 +351,7 @@ static const struct option_def run_options[] = {
 	{ 'd', "disk", "image[,opt...]",
 	  "disk: ro, direct, engine=auto|sync|aio|io_uring, format=raw, serial=S, queues=N, cache=writeback|writethrough",
 	  opt_disk },
+	{ 'F', "flash", "file", "CFI flash with that file behind it (arm64, riscv64)", option_str, RUN_OPT(cfg.machine.flash) },
 	{ 0, "balloon", NULL, "memory balloon device", option_bool, RUN_OPT(cfg.balloon) },
 	{ 0, "rng", NULL, "random number device", option_bool, RUN_OPT(cfg.rng) },
 	{ 0, "pvpanic", NULL, "panic notification device (on unless --no-pvpanic)", option_bool, RUN_OPT(cfg.pvpanic) },
@@ -339,11 +363,13 @@ static const struct option_def run_options[] = {
 	{ 'n', "network", "user|tap|key=value...",
 	  "NIC: mode=user|tap|none, tapif=NAME, fd=N, script=FILE, downscript=FILE, guest_ip=A, host_ip=A, guest_mac=M, host_mac=M, "
 	  "vhost=1, mq=N, mtu=N, hostfwd=tcp|udp:[A]:PORT-[A]:PORT, ipv6=on|off", opt_network },
-	{ 0, "virtio-transport", "pci|pci-legacy", "how virtio devices are attached", opt_transport },
+	{ 0, "virtio-transport", "pci|pci-legacy|mmio|mmio-legacy", "how virtio devices are attached", opt_transport },
 	{ 0, "virtio-packed", NULL, "offer packed virtqueues", option_bool, RUN_OPT(cfg.virtio_packed) },
 	{ 0, "virtio-in-order", NULL, "offer in-order completion", option_bool, RUN_OPT(cfg.virtio_in_order) },
 	{ 0, "nodefaults", NULL, "no kernel parameters but those of --params", option_bool, RUN_OPT(cfg.nodefaults) },
 	{ 0, "sandbox-vmm", NULL, "give up all rights not needed once the guest runs (on unless --no-sandbox-vmm)", opt_sandbox_vmm },
+	{ 0, "pvtime", NULL, "tell the guest how long its CPUs were kept from running (on unless --no-pvtime)", opt_pvtime },
+	{ 0, "vcpu-affinity", "cpulist", "vCPUs run on those host CPUs only, as 0-3,5", option_str, RUN_OPT(cfg.machine.vcpu_affinity) },
 	{ 0, "reboot", NULL, "a reset by the guest starts it again instead of ending the run", option_bool,
 	  RUN_OPT(cfg.reboot) },
 	{ 0, "on-panic", "exit|ignore", "what a panicking guest means (default exit: status 126)", opt_panic },
@@ -360,7 +386,6 @@ static const struct option_def run_options[] = {
 	{ 0, "vsock", "cid", NULL, opt_not_here },
 	{ 0, "vfio-pci", "bdf", NULL, opt_not_here },
 	{ 0, "sandbox", "script", NULL, opt_not_here },
-	{ 'F', "flash", "file", NULL, opt_not_here },
 	{ 0, "vidmode", "mode", NULL, opt_not_here },
 	{ 0, "debug-single-step", NULL, NULL, opt_not_here },
 	{ 0, "debug-ioport", NULL, NULL, opt_not_here },
@@ -369,16 +394,40 @@ static const struct option_def run_options[] = {
 	{ 0, NULL },
 };
 
+enum { ARCH_OPTIONS_MAX = 128 };
+
+/* All there are: every machine's, then this one's. */
+struct run_table {
+	struct option_def def[ARRAY_SIZE(run_options) + ARCH_OPTIONS_MAX];
+};
+
+static const struct option_def *run_table(struct run_table *t)
+{
+	unsigned int own = ARRAY_SIZE(run_options) - 1, i;
+
+	memcpy(t->def, run_options, sizeof(run_options));
+	for (i = 0; arch_options[i].name; i++) {
+		assert(i < ARCH_OPTIONS_MAX);
+		t->def[own + i] = arch_options[i];
+	}
+	t->def[own + i] = (struct option_def){ 0, NULL };
+	return t->def;
+}
+
 void run_usage(void)
 {
+	struct run_table t;
+
 	fprintf(stderr, "\n usage: lkvm run [OPTIONS] [KERNEL]\n\n");
-	options_usage(run_options, stderr);
+	options_usage(run_table(&t), stderr);
 	fprintf(stderr, "\n");
 }
 
 void run_list_options(void)
 {
-	options_list(run_options, stdout);
+	struct run_table t;
+
+	options_list(run_table(&t), stdout);
 }
 
 /* --- from options to a whole config --- */
@@ -470,9 +519,10 @@ static int complete_config(struct run *run, struct error *err)
 int run_parse_options(struct run *run, int argc, char **argv, struct error *err)
 {
 	char *args[argc > 0 ? argc : 1];
+	struct run_table t;
 	int nr = 0, after = 0, r;
 
-	r = options_parse(run_options, run, argc, argv, args, &nr, &after, err);
+	r = options_parse(run_table(&t), run, argc, argv, args, &nr, &after, err);
 	if (r)
 		return r;
 	if (nr > 1 || (nr == 1 && run->cfg.kernel)) {

@@ -13,7 +13,7 @@
 enum { RUN_DEFAULT_PANIC_SILENCE_S = 5 };
 
 struct run {
-	struct vm_config cfg;
+	struct vm_config cfg;		/* first: the machine's own options write to it */
 	const char *json;		/* --json as given */
 	char *name;			/* owned */
 	char *kernel;			/* owned: one found by search */

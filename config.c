@@ -7,11 +7,31 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "util/cpulist.h"
 #include "vmm/arch.h"
+
+/* Each must be one that runs; whether this process may use it, the host says when the threads go there. */
+static int check_affinity(const char *list, struct error *err)
+{
+	struct cpu_list want, online;
+	int outside;
+
+	if (!list)
+		return 0;
+	if (cpu_list_parse(list, &want) < 0)
+		return error_set(err, -EINVAL, "--vcpu-affinity '%s': want a list of host CPUs, as 0-3,5", list);
+	if (cpu_list_read("/sys/devices/system/cpu/online", &online) < 0)
+		return 0;
+	outside = cpu_list_outside(&want, &online);
+	if (outside >= 0)
+		return error_set(err, -EINVAL, "--vcpu-affinity '%s': this host has no CPU %d, or it is not online", list, outside);
+	return 0;
+}
 
 int vm_config_check(const struct vm_config *cfg, struct error *err)
 {
 	unsigned int i, stdio = 0;
+	int r;
 
 	if (cfg->kernel && cfg->firmware)
 		return error_set(err, -EINVAL, "--firmware '%s' and --kernel '%s': one of them", cfg->firmware, cfg->kernel);
@@ -29,5 +49,6 @@ int vm_config_check(const struct vm_config *cfg, struct error *err)
 		stdio += cfg->port[i].kind == CHARDEV_STDIO;
 	if (stdio > 1)
 		return error_set(err, -EINVAL, "stdio is given to %u ports: it can be behind one", stdio);
-	return arch_config_check(cfg, err);
+	r = check_affinity(cfg->machine.vcpu_affinity, err);
+	return r < 0 ? r : arch_config_check(cfg, err);
 }

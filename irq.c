@@ -91,12 +91,12 @@ void irq_line_put(struct irq_line *line)
 	free(line);
 }
 
-static void kvm_set_level(struct vm *vm, u32 gsi, bool level)
+static void set_level(struct vm *vm, u32 gsi, bool level)
 {
-	struct kvm_irq_level irq = { .irq = gsi, .level = level };
+	int r = arch_irq_set(vm, gsi, level);
 
-	if (ioctl(vm->vm_fd, KVM_IRQ_LINE, &irq) < 0)
-		log_ratelimited(&vm->irq->rate, LOG_WARNING, "irq", "line %u: %s", gsi, strerror(errno));
+	if (r < 0)
+		log_ratelimited(&vm->irq->rate, LOG_WARNING, "irq", "line %u: %s", gsi, strerror(-r));
 }
 
 void irq_line_set(struct irq_line *line, bool level)
@@ -107,7 +107,7 @@ void irq_line_set(struct irq_line *line, bool level)
 	if (line->level != level) {
 		line->level = level;
 		if (level ? st->high[line->gsi]++ == 0 : --st->high[line->gsi] == 0)
-			kvm_set_level(line->vm, line->gsi, level);
+			set_level(line->vm, line->gsi, level);
 	}
 	pthread_mutex_unlock(&st->lock);
 }
@@ -120,7 +120,11 @@ void irq_line_pulse(struct irq_line *line)
 
 int irq_msi_send(struct vm *vm, const struct msi_msg *msg)
 {
-	u64 addr = arch_msi_address(vm, msg->addr);
+	return arch_msi_send(vm, msg);
+}
+
+int irq_kvm_msi(struct vm *vm, const struct msi_msg *msg, u64 addr)
+{
 	struct kvm_msi msi = {
 		.address_lo = (u32)addr,
 		.address_hi = (u32)(addr >> 32),
@@ -133,12 +137,23 @@ int irq_msi_send(struct vm *vm, const struct msi_msg *msg)
 	return ioctl(vm->vm_fd, KVM_SIGNAL_MSI, &msi) < 0 ? -errno : 0;
 }
 
+void irq_kvm_msi_route(const struct vm *vm, const struct msi_msg *msg, u64 addr, struct kvm_irq_routing_entry *e)
+{
+	e->type = KVM_IRQ_ROUTING_MSI;
+	e->u.msi.address_lo = (u32)addr;
+	e->u.msi.address_hi = (u32)(addr >> 32);
+	e->u.msi.data = msg->data;
+	if (vm->irq->want_devid) {
+		e->flags = KVM_MSI_VALID_DEVID;
+		e->u.msi.devid = msg->devid;
+	}
+}
+
 static int commit_locked(struct vm *vm)
 {
 	struct irq_state *st = vm->irq;
 	struct kvm_irq_routing *table;
 	struct kvm_irq_routing_entry *e;
-	u64 addr;
 	u32 i;
 	int r;
 
@@ -146,22 +161,15 @@ static int commit_locked(struct vm *vm)
 	if (!table)
 		return -ENOMEM;
 	table->nr = arch_irq_routes(vm, table->entries, IRQ_ARCH_ROUTES);
-	for (i = 0; i < st->routes; i++) {
+	for (i = 0, r = 0; i < st->routes && !r; i++) {
 		if (!st->route[i].used)
 			continue;
 		e = &table->entries[table->nr++];
 		e->gsi = st->first + i;
-		e->type = KVM_IRQ_ROUTING_MSI;
-		addr = arch_msi_address(vm, st->route[i].msg.addr);
-		e->u.msi.address_lo = (u32)addr;
-		e->u.msi.address_hi = (u32)(addr >> 32);
-		e->u.msi.data = st->route[i].msg.data;
-		if (st->want_devid) {
-			e->flags = KVM_MSI_VALID_DEVID;
-			e->u.msi.devid = st->route[i].msg.devid;
-		}
+		r = arch_msi_route(vm, &st->route[i].msg, e);
 	}
-	r = ioctl(vm->vm_fd, KVM_SET_GSI_ROUTING, table) < 0 ? -errno : 0;
+	if (!r && ioctl(vm->vm_fd, KVM_SET_GSI_ROUTING, table) < 0)
+		r = -errno;
 	free(table);
 	return r;
 }
@@ -261,7 +269,9 @@ static int ioeventfd(struct vm *vm, enum io_space space, u64 addr, unsigned int 
 {
 	struct kvm_ioeventfd req = { .addr = addr, .len = len, .datamatch = data, .fd = fd, .flags = flags };
 
-	if (space == IO_PORT)
+	if (space == IO_PORT && vm->port_window.mapped)
+		req.addr += vm->port_window.base;
+	else if (space == IO_PORT)
 		req.flags |= KVM_IOEVENTFD_FLAG_PIO;
 	if (match)
 		req.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "util/counter.h"
+#include "util/cpulist.h"
 #include "util/log.h"
 #include "util/thread.h"
 #include "vmm/arch.h"
@@ -258,12 +259,22 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
+/* The thread waits for vcpus_resume(), so that it never ran guest code elsewhere. */
+static int keep_to_cpus(struct vcpu *vcpu, const struct cpu_list *cpus)
+{
+	return -pthread_setaffinity_np(vcpu->thread, sizeof(*cpus), (const cpu_set_t *)cpus->bits);
+}
+
 int vcpus_start(struct vm *vm, struct error *err)
 {
 	struct sigaction sa = { .sa_handler = kicked };
+	const char *affinity = vm->cfg.machine.vcpu_affinity;
+	struct cpu_list cpus;
 	unsigned int i;
 	int r = 0;
 
+	if (affinity && cpu_list_parse(affinity, &cpus) < 0)
+		return error_set(err, -EINVAL, "--vcpu-affinity '%s': no list of CPUs", affinity);
 	sigaction(kick_signal(), &sa, NULL);
 	pthread_mutex_lock(&vm->pause_lock);
 	vm->pause_depth++;	/* they wait for vcpus_resume() */
@@ -278,7 +289,9 @@ int vcpus_start(struct vm *vm, struct error *err)
 	}
 	if (r < 0)
 		return error_set_errno(err, r, "--cpus %u: thread of vCPU %u", vm->cfg.cpus, i - 1);
-	return 0;
+	for (i = 0; affinity && i < vm->cfg.cpus && !r; i++)
+		r = keep_to_cpus(&vm->vcpu[i], &cpus);
+	return r < 0 ? error_set_errno(err, r, "--vcpu-affinity %s", affinity) : 0;
 }
 
 /* Not pthread_kill(), which in musl is tkill: the sandbox has no signals to other processes. */

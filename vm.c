@@ -197,14 +197,14 @@ static void timed_out(struct event_timer *t)
 static int open_kvm(struct vm *vm, struct error *err)
 {
 	const char *dev = vm->cfg.dev;
+	unsigned long type;
 	int r;
 
 	vm->kvm_fd = open(dev, O_RDWR | O_CLOEXEC);
 	if (vm->kvm_fd < 0) {
 		r = -errno;
 		if (r == -ENOENT)
-			return error_set(err, r, "'%s' not found: load the module kvm_intel or kvm_amd (modprobe), and see that "
-					 "virtualization is enabled in the firmware", dev);
+			return error_set(err, r, "'%s' not found: %s", dev, arch_kvm_hint);
 		if (r == -EACCES || r == -EPERM)
 			return error_set(err, r, "'%s': permission denied: run as root, or add yourself to its group "
 					 "(usually: adduser USER kvm)", dev);
@@ -215,8 +215,11 @@ static int open_kvm(struct vm *vm, struct error *err)
 		return error_set(err, -ENODEV, "'%s' is not a KVM device", dev);
 	if (r != KVM_API)
 		return error_set(err, -ENODEV, "'%s': KVM API version %d, want %d", dev, r, KVM_API);
+	r = arch_vm_type(vm, &type, err);
+	if (r < 0)
+		return r;
 	do
-		vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0UL);
+		vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, type);
 	while (vm->vm_fd < 0 && errno == EINTR);
 	return vm->vm_fd < 0 ? error_set_errno(err, -errno, "'%s': cannot create a VM", dev) : 0;
 }
@@ -239,7 +242,7 @@ static struct vm *vm_alloc(const struct vm_config *cfg)
 	if (!vm)
 		return NULL;
 	vm->cfg = *cfg;
-	vm->kvm_fd = vm->vm_fd = vm->kernel_fd = vm->initrd_fd = -1;
+	vm->kvm_fd = vm->vm_fd = vm->kernel_fd = vm->initrd_fd = vm->overlay_fd = -1;
 	list_init(&vm->devices);
 	list_init(&vm->ram_listeners);
 	pthread_mutex_init(&vm->slot_lock, NULL);
@@ -269,9 +272,7 @@ int vm_create(const struct vm_config *cfg, struct error *err, struct vm **ret)
 	r = open_kvm(vm, err);
 	if (r < 0)
 		goto fail;
-	r = irq_init(vm);
-	if (!r)
-		r = event_loop_create("main", &vm->loop);
+	r = event_loop_create("main", &vm->loop);
 	if (r < 0) {
 		error_set_errno(err, r, "VM");
 		goto fail;
@@ -285,6 +286,11 @@ int vm_create(const struct vm_config *cfg, struct error *err, struct vm **ret)
 	r = ram_create(vm, &layout, cfg->hugetlbfs, err);
 	if (!r)
 		r = arch_irqchip_create(vm, err);
+	if (!r) {
+		r = irq_init(vm);
+		if (r < 0)
+			error_set_errno(err, r, "VM");
+	}
 	if (!r)
 		r = vcpus_create(vm, err);
 	if (!r)
@@ -372,6 +378,8 @@ void vm_free(struct vm *vm)
 		close(vm->kernel_fd);
 	if (vm->initrd_fd >= 0)
 		close(vm->initrd_fd);
+	if (vm->overlay_fd >= 0)
+		close(vm->overlay_fd);
 	ram_free(vm);
 	for (i = 0; i < IO_SPACES; i++)
 		io_map_free(&vm->io[i]);

@@ -101,6 +101,55 @@ TEST(read_stays_inside_the_file)
 	CHECK_EQ(boot_image_read(&img, sizeof(data), buf, 0, &err), 0);
 }
 
+TEST(part_of_a_file_is_a_file)
+{
+	u8 buf[16];
+	u8 *packed;
+	size_t len;
+	int r;
+
+	boot_image_wrap(&img, "kernel", "k", data, sizeof(data));
+	CHECK_EQ(boot_image_narrow(&img, 50000, 20000, &err), 0);
+	CHECK_EQ(img.size, 20000);
+	CHECK(!memcmp(img.head, data + 50000, BOOT_IMAGE_HEAD));
+	CHECK_EQ(boot_image_read(&img, 19984, buf, 16, &err), 0);
+	CHECK(!memcmp(buf, data + 69984, 16));
+	CHECK_EQ(boot_image_read(&img, 19985, buf, 16, &err), -ENODATA);
+	CHECK_EQ(boot_image_narrow(&img, 100, 10, &err), 0);	/* and a part of that */
+	CHECK_EQ(img.head_len, 10);
+	CHECK(!memcmp(img.head, data + 50100, 10));
+
+	packed = test_pack(COMPRESSION_GZIP, data + 1000, 3000, &len);
+	if (!packed)
+		SKIP("built without zlib");
+	packed = realloc(packed, len + 7);
+	memmove(packed + 7, packed, len);
+	boot_image_wrap(&img, "kernel", "k", packed, len + 7);
+	r = boot_image_narrow(&img, 7, len, &err);
+	if (!r)
+		r = boot_image_unpack(&img, MIB, &err);
+	free(packed);
+	CHECK_EQ(r, 0);
+	CHECK_EQ(img.head_len, 3000);
+	CHECK(!memcmp(img.head, data + 1000, 3000));
+	boot_image_close(&img);
+}
+
+TEST(part_outside_the_file_is_refused)
+{
+	static const u64 bad[][2] = {
+		{ sizeof(data), 1 }, { sizeof(data) - 1, 2 }, { 0, sizeof(data) + 1 }, { UINT64_MAX, 1 }, { 1, UINT64_MAX }, { 5, 0 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		boot_image_wrap(&img, "kernel", "k", data, sizeof(data));
+		CHECK_EQ(boot_image_narrow(&img, bad[i][0], bad[i][1], &err), -ENODATA);
+		CHECK(strstr(err.msg, "truncated"));
+		CHECK_EQ(img.size, sizeof(data));
+	}
+}
+
 TEST(slack_at_the_end_is_zeroed)
 {
 	u8 *p = guest_ptr(&gm, MIB, 32);
@@ -279,6 +328,8 @@ int main(void)
 	RUN(lowest_place_is_in_the_lowest_range);
 	RUN(load_stays_inside_ram);
 	RUN(read_stays_inside_the_file);
+	RUN(part_of_a_file_is_a_file);
+	RUN(part_outside_the_file_is_refused);
 	RUN(slack_at_the_end_is_zeroed);
 	RUN(gzip_is_read_in_any_order);
 	RUN(zstd_is_read_in_any_order);

@@ -429,6 +429,30 @@ TEST(string_port_access_is_so_many_single_ones_in_order)
 	machine_free(m);
 }
 
+TEST(ports_answer_in_their_window_in_memory)
+{
+	struct machine *m = machine_new();
+	struct probe p = { .tag = 0xa1 };
+	u8 data[8] = { 1, 2, 3, 4 };
+
+	CHECK_EQ(ioport_window_create(&m->vm, 0x10000000), 0);
+	CHECK_EQ(io_map_region(&m->vm, &p.region, IO_PORT, 0x6200, 0x100, &ops_124, "p"), 0);
+	current = &m->vcpu[0];
+	mmio_access(&m->vcpu[0], 0x10006204, data, 4, true);
+	CHECK(p.calls == 1 && p.log[0].is_write && p.log[0].off == 4 && p.log[0].size == 4 && p.log[0].val == 0x04030201);
+	mmio_access(&m->vcpu[0], 0x10006208, data, 2, false);
+	CHECK(p.calls == 2 && get_le16(data) == 0xa1a1);
+	mmio_access(&m->vcpu[0], 0x10006300, data, 4, false);
+	CHECK_EQ(get_le32(data), 0xffffffff);
+	mmio_access(&m->vcpu[0], 0x1000ffff, data, 1, false);
+	CHECK_EQ(data[0], 0xff);
+	CHECK_EQ(ioport_window_create(&m->vm, 0x20000000), -EBUSY);
+	current = NULL;
+	io_unmap_region(&m->vm, &p.region);
+	io_unmap_region(&m->vm, &m->vm.port_window);
+	machine_free(m);
+}
+
 TEST(mapping_a_mapped_region_again_is_refused)
 {
 	struct machine *m = machine_new();
@@ -731,6 +755,7 @@ int main(void)
 	RUN(any_order_of_changes_answers_as_the_contract_says);
 	RUN(mmio_exit_of_any_length_is_served);
 	RUN(string_port_access_is_so_many_single_ones_in_order);
+	RUN(ports_answer_in_their_window_in_memory);
 	RUN(mapping_a_mapped_region_again_is_refused);
 	RUN(removal_waits_for_a_running_handler);
 	RUN(read_in_pieces_is_whole_though_its_region_leaves);

@@ -13,6 +13,7 @@
 #include "vmm/vm.h"
 
 enum { FIRST = 24, CAP_ROUTES = 27 };	/* room for three MSI routes */
+enum { NO_ROUTE = 0xbad };	/* the data of a message that the arch refuses as a route */
 
 static struct vm vm;
 
@@ -87,9 +88,24 @@ u32 arch_irq_first_msi_gsi(const struct vm *v)
 	return FIRST;
 }
 
-u64 arch_msi_address(const struct vm *v, u64 addr)
+int arch_irq_set(struct vm *v, u32 gsi, bool level)
 {
-	return addr | 1ULL << 40;	/* what an arch may change arrives */
+	struct kvm_irq_level irq = { .irq = gsi, .level = level };
+
+	return ioctl(0, KVM_IRQ_LINE, &irq);
+}
+
+int arch_msi_send(struct vm *v, const struct msi_msg *msg)
+{
+	return irq_kvm_msi(v, msg, msg->addr | 1ULL << 40);	/* what an arch may change arrives */
+}
+
+int arch_msi_route(struct vm *v, const struct msi_msg *msg, struct kvm_irq_routing_entry *e)
+{
+	if (msg->data == NO_ROUTE)
+		return -EINVAL;
+	irq_kvm_msi_route(v, msg, msg->addr | 1ULL << 40, e);
+	return 0;
 }
 
 static void setup(void)
@@ -222,6 +238,31 @@ TEST(a_table_kvm_refuses_changes_nothing)
 	CHECK_EQ(kvm.entry[1].u.msi.data, 1);
 }
 
+TEST(a_message_the_arch_cannot_route_changes_nothing)
+{
+	struct msi_msg msg = { .addr = 0xfee00000, .data = NO_ROUTE };
+	u32 gsi = 77;
+
+	setup();
+	CHECK_EQ(irq_route_add(&vm, &msg, &gsi), -EINVAL);
+	CHECK(gsi == 77 && !kvm.routing);
+	msg.data = 1;
+	CHECK_EQ(irq_route_add(&vm, &msg, &gsi), 0);
+	msg.data = NO_ROUTE;
+	CHECK_EQ(irq_route_update(&vm, gsi, &msg), -EINVAL);
+	CHECK(kvm.routing == 1 && kvm.nr == 2 && kvm.entry[1].u.msi.data == 1);
+}
+
+TEST(ports_in_memory_are_watched_there)
+{
+	setup();
+	vm.port_window.base = 0x3f000000;
+	vm.port_window.mapped = true;
+	CHECK_EQ(ioeventfd_add(&vm, IO_PORT, 0x6210, 2, false, 0, 8), 0);
+	CHECK(!kvm.ioevent.flags && kvm.ioevent.addr == 0x3f006210);
+	vm.port_window.mapped = false;
+}
+
 TEST(eventfds_carry_their_flags)
 {
 	setup();
@@ -249,7 +290,9 @@ int main(void)
 	RUN(routes_follow_the_archs_own);
 	RUN(routes_run_out_and_come_back);
 	RUN(a_table_kvm_refuses_changes_nothing);
+	RUN(a_message_the_arch_cannot_route_changes_nothing);
 	RUN(eventfds_carry_their_flags);
+	RUN(ports_in_memory_are_watched_there);
 	irq_free(&vm);
 	return tap_done();
 }

@@ -44,26 +44,32 @@ done > "$found"
 rm -f "$found.here"
 ok "no mirror's host name, no path of one machine"
 
-# util <- core <- pci <- devices <- arch <- builtin: who may include what of the private headers
+# util <- core <- pci <- devices <- dt <- arch <- builtin: who may include what of the private headers
 check_includes() { # folder, pattern of what it must not include
 	for f in $(files | grep -E "^$1/.*\.[ch]$"); do
 		[ -f "$f" ] && grep -nHE "^#include \"($2)" "$f"
 	done
 }
+machines='x86/|arm/|riscv/|dt/'
+devices='virtio/|hw/|vfio/|disk/|chardev/|net/'
+backend='vmm/(vm|vcpu|memory|pci|irq|device|iomap|arch|virtio|hw)\.h|virtio/|hw/'
 {
-	check_includes util 'vmm/|virtio/|hw/|x86/|disk/|chardev/|net/|builtin'
-	check_includes include/util 'vmm/|virtio/|hw/|x86/|disk/|chardev/|net/|builtin'
-	check_includes hw 'virtio/|vfio/|x86/|arm/|riscv/|disk/|builtin'
-	check_includes virtio 'hw/|vfio/|x86/|arm/|riscv/|disk/|chardev/|net/|builtin'
-	check_includes disk 'vmm/(vm|vcpu|memory|pci|irq|device|iomap|arch|virtio|hw)\.h|virtio/|hw/|x86/|builtin'
-	check_includes net 'vmm/(vm|vcpu|memory|pci|irq|device|iomap|arch|virtio|hw)\.h|virtio/|hw/|x86/|builtin'
-	check_includes sandbox 'vmm/|virtio/|hw/|x86/|disk/|chardev/|net/|builtin'
-	check_includes chardev 'vmm/(vm|vcpu|memory|pci|irq|device|iomap|arch|virtio|hw)\.h|virtio/|hw/|x86/|builtin'
-	check_includes sandbox 'vmm/|virtio/|hw/|x86/|disk/|chardev/|net/|builtin'
-	check_includes x86 'virtio/|vfio/|hw/|disk/|chardev/|builtin'
+	check_includes util "vmm/|$devices|$machines|sandbox/|builtin"
+	check_includes include "$devices|$machines|sandbox/|builtin"
+	check_includes include/util 'vmm/'
+	check_includes hw "virtio/|vfio/|$machines|disk/|builtin"
+	check_includes virtio "hw/|vfio/|disk/|chardev/|net/|$machines|builtin"
+	check_includes disk "$backend|$machines|builtin"
+	check_includes net "$backend|$machines|builtin"
+	check_includes chardev "$backend|$machines|builtin"
+	check_includes sandbox "vmm/|$devices|$machines|builtin"
+	check_includes dt "$devices|x86/|arm/|riscv/|builtin"
+	check_includes x86 "$devices|arm/|riscv/|dt/|builtin"
+	check_includes arm "$devices|x86/|riscv/|builtin"
+	check_includes riscv "$devices|x86/|arm/|builtin"
 	for f in *.c; do
 		case $f in builtin*.c | main.c) continue ;; esac
-		grep -nHE '^#include "(x86|arm|riscv|builtin|virtio|hw|disk|chardev|net)' "$f"
+		grep -nHE '^#include "(x86|arm|riscv|dt|builtin|virtio|hw|disk|chardev|net)' "$f"
 	done
 } > "$found"
 ok "includes run one way"
@@ -76,7 +82,7 @@ ok "only builtin-*.c and main.c print or exit"
 
 if [ -x "$LKVM" ]; then
 	"$LKVM" run --list-options | tr -d = | sort > "$found.a"
-	tr -d '\\' < Documentation/lkvm.1 | grep -oE -- '^\.BR? .*' | grep -oE -- '--[a-z0-9-]+' | sort -u | grep -v -- --no- > "$found.b"
+	awk '/^\.S[SH]/ { other = /^\.SS Options of / } !other' Documentation/lkvm.1 | tr -d '\\' | grep -oE -- '^\.BR? .*' | grep -oE -- '--[a-z0-9-]+' | sort -u | grep -v -- --no- > "$found.b"
 	diff "$found.a" "$found.b" > "$found"
 	rm -f "$found.a" "$found.b"
 	ok "the man page has the options that the program has"

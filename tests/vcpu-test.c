@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The run loop against pauses at any moment, on a KVM_RUN of ours: each exit is served once, and paused means finished.
- * links: vcpu.c util/str.c util/log.c util/error.c util/thread.c
+ * links: vcpu.c util/cpulist.c util/str.c util/log.c util/error.c util/thread.c
  */
 #include <errno.h>
 #include <stdarg.h>

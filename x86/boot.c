@@ -131,100 +131,11 @@ int x86_boot_enter64(struct x86_boot *b, u64 entry, u64 rsi, struct error *err)
 	return r < 0 ? r : write_page_tables(b, err);
 }
 
-/* --- the command line --- */
-
-/* Is there a word that begins with @prefix? */
-static bool has_param(const char *params, const char *prefix)
-{
-	const char *p = params;
-
-	while (p && (p = strstr(p, prefix))) {
-		if (p == params || p[-1] == ' ' || p[-1] == '\t' || p[-1] == '\n')
-			return true;
-		p++;
-	}
-	return false;
-}
-
-char *boot_cmdline(const struct vm *vm)
-{
-	const struct vm_config *cfg = &vm->cfg;
-	const char *params = cfg->params ? cfg->params : "";
-	const char *root = "";
-
-	if (cfg->nodefaults)
-		return strdup(params);
-	if (cfg->nr_disks && !cfg->initrd && !has_param(params, "root="))
-		root = cfg->disk[0].readonly ? " root=/dev/vda ro" : " root=/dev/vda rw";
-	return str_printf("console=%s%s%s%s", cfg->console == CONSOLE_VIRTIO ? "hvc0" : "ttyS0", root,
-			  *params ? " " : "", params);
-}
-
 /* --- what is this file? --- */
-
-/* Files that are no kernels for this machine, by their magic. */
-static const struct {
-	u16 off;
-	u8 len;
-	const char *magic;
-	const char *what;
-} known_files[] = {
-	{ 0x38, 4, "ARMd", "an arm64 kernel Image" },
-	{ 0x38, 4, "RSC\5", "a riscv kernel Image" },
-	{ 4, 4, "zimg", "a compressed EFI kernel (zboot) of another architecture" },
-	{ 0, 4, "\x27\x05\x19\x56", "a U-Boot uImage" },
-	{ 0, 4, "\xd0\x0d\xfe\xed", "a device tree or FIT image" },
-	{ 0, 8, "ANDROID!", "an Android boot image" },
-	{ 0, 6, "070701", "a cpio archive (an initramfs?)" },
-	{ 0, 6, "070702", "a cpio archive (an initramfs?)" },
-	{ 0, 6, "070707", "a cpio archive" },
-	{ 257, 5, "ustar", "a tar archive" },
-	{ 0, 4, "PK\3\4", "a zip archive" },
-	{ 0, 7, "!<arch>", "an ar archive (a Debian package?)" },
-	{ 0, 4, "\xed\xab\xee\xdb", "an RPM package" },
-	{ 0, 4, "QFI\xfb", "a qcow2 disk image" },
-	{ 0, 4, "hsqs", "a squashfs image" },
-	{ 0x438, 2, "\x53\xef", "an ext2/3/4 file system image" },
-	{ 0, 2, "#!", "a script" },
-};
-
-static bool has_magic(const struct boot_image *img, size_t off, const char *magic, size_t len)
-{
-	return off <= img->head_len && len <= img->head_len - off && !memcmp(img->head + off, magic, len);
-}
-
-static bool is_text(const struct boot_image *img)
-{
-	size_t i, len = MIN(img->head_len, (size_t)512);
-	u8 c;
-
-	for (i = 0; i < len; i++) {
-		c = img->head[i];
-		if ((c < ' ' && c != '\n' && c != '\t' && c != '\r') || c > '~')
-			return false;
-	}
-	return true;
-}
-
-/* What it looks like, or NULL: anything, so perhaps flat code. */
-static const char *describe(const struct boot_image *img)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(known_files); i++)
-		if (has_magic(img, known_files[i].off, known_files[i].magic, known_files[i].len))
-			return known_files[i].what;
-	if (has_magic(img, 0, "MZ", 2))
-		return img->size < KIB ? "a truncated bzImage or PE file"
-				       : "a PE/EFI program without a Linux boot header";
-	if (is_text(img))
-		return "a text file";
-	return NULL;
-}
 
 static int refuse(const struct boot_image *img, const char *wanted, struct error *err)
 {
-	const char *what = describe(img);
+	const char *what = boot_image_describe(img);
 
 	if (!what)
 		what = img->packed != COMPRESSION_NONE ? "file of unknown content" : "a file of unknown content";
@@ -240,11 +151,11 @@ static int load_auto(struct x86_boot *b, struct error *err)
 
 	if (bzimage_detect(img))
 		return x86_boot_bzimage(b, err);
-	if (has_magic(img, 0, "\x7f" "ELF", 4))
+	if (boot_image_has(img, 0, "\x7f" "ELF", 4))
 		return x86_boot_elf(b, KERNEL_AUTO, err);
 	if (multiboot_detect(img))
 		return x86_boot_multiboot(b, NULL, err);
-	if (img->packed != COMPRESSION_NONE || describe(img))
+	if (img->packed != COMPRESSION_NONE || boot_image_describe(img))
 		return refuse(img, "an x86 kernel", err);
 	if (img->size > FLAT_AUTO_MAX)
 		return error_set(err, -ENOEXEC,
@@ -255,7 +166,7 @@ static int load_auto(struct x86_boot *b, struct error *err)
 
 static int load_as(struct x86_boot *b, enum kernel_format format, struct error *err)
 {
-	bool elf = has_magic(&b->kernel, 0, "\x7f" "ELF", 4);
+	bool elf = boot_image_has(&b->kernel, 0, "\x7f" "ELF", 4);
 	struct elf_kernel e;
 	int r;
 

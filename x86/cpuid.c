@@ -183,6 +183,8 @@ void cpuid_prepare(struct cpuid *c, const struct cpuid_caps *caps)
 	}
 	if (caps->msi_ext_dest_id)
 		set_bits(c, KVM_CPUID_FEATURES, 0, R_EAX, BIT(KVM_FEATURE_MSI_EXT_DEST_ID));
+	if (caps->no_steal_time)
+		clear_bits(c, KVM_CPUID_FEATURES, 0, R_EAX, BIT(KVM_FEATURE_STEAL_TIME));
 	/* Topology of the host, which newer AMD CPUs prefer to ours in leaf 0xB. */
 	cpuid_drop_leaf(c, 0x80000026);
 }

@@ -34,8 +34,9 @@ bool cpuid_is_amd(const struct cpuid *c);
 unsigned int cpuid_phys_bits(const struct cpuid *c);
 
 struct cpuid_caps {
+	bool no_steal_time;	/* the guest is not told how long its CPUs were kept from running */
 	bool tsc_deadline;	/* KVM_CAP_TSC_DEADLINE_TIMER: the list of older kernels does not tell */
-	bool msi_ext_dest_id;	/* MSI addresses carry 15 bits of APIC id: see arch_msi_address() */
+	bool msi_ext_dest_id;	/* MSI addresses carry 15 bits of APIC id: see x86_msi_address() */
 };
 
 /* From KVM's list to what is the same for each vCPU, before the user's wishes. */

@@ -10,7 +10,7 @@
  * TODO: the I/O APIC in KVM has 8 bit destinations, so an interrupt of a wired device must stay on the first 256 vCPUs
  * of a larger machine; Linux leaves it there unless an administrator moves it. MSIs reach all.
  *
- * Main thread.
+ * Main thread, but for what delivers interrupts.
  */
 #include "x86/x86.h"
 
@@ -24,6 +24,7 @@
 #include "util/log.h"
 #include "vmm/arch.h"
 #include "vmm/hw.h"
+#include "vmm/irq.h"
 #include "vmm/vm.h"
 
 enum {
@@ -34,9 +35,19 @@ enum {
 
 const char arch_name[] = "x86_64";
 const u64 arch_min_ram = 2 * MIB;
+const char arch_kvm_hint[] = "load the module kvm_intel or kvm_amd (modprobe), and see that virtualization is enabled in the firmware";
+const struct option_def arch_options[] = { { 0, NULL } };
 
 int arch_config_check(const struct vm_config *cfg, struct error *err)
 {
+	if (cfg->machine.ram_base_given)
+		return error_set(err, -EINVAL, "--mem @0x%llx: RAM of this machine begins at 0", (unsigned long long)cfg->machine.ram_base);
+	if (cfg->machine.flash)
+		return error_set(err, -EOPNOTSUPP, "--flash '%s': this machine has none", cfg->machine.flash);
+	if (cfg->kernel_format == KERNEL_IMAGE)
+		return error_set(err, -EOPNOTSUPP, "--kernel-format image: not a format of x86");
+	if (cfg->virtio_transport == VIRTIO_MMIO_MODERN || cfg->virtio_transport == VIRTIO_MMIO_LEGACY)
+		return error_set(err, -EOPNOTSUPP, "--virtio-transport mmio: this machine has PCI only");
 	return cfg->cpu ? cpu_spec_check(cfg->cpu, err) : 0;
 }
 
@@ -47,6 +58,12 @@ const char *const *arch_kernel_search(void)
 	};
 
 	return paths;
+}
+
+int arch_vm_type(struct vm *vm, unsigned long *ret, struct error *err)
+{
+	*ret = 0;
+	return 0;
 }
 
 /* --- KVM: irqchip, CPUID --- */
@@ -113,6 +130,7 @@ static int init_cpuid(struct vm *vm, struct error *err)
 	const struct cpuid_caps caps = {
 		.tsc_deadline = vm_check_cap(vm, KVM_CAP_TSC_DEADLINE_TIMER),
 		.msi_ext_dest_id = arch->msi_ext_dest_id,
+		.no_steal_time = vm->cfg.machine.no_pvtime,
 	};
 	int r;
 
@@ -285,6 +303,26 @@ int arch_machine_create(struct vm *vm, struct error *err)
 	if (!r)
 		r = pci_assign_bars(vm->pci, err);
 	return r;
+}
+
+/* --- interrupts; any thread --- */
+
+int arch_irq_set(struct vm *vm, u32 gsi, bool level)
+{
+	struct kvm_irq_level irq = { .irq = gsi, .level = level };
+
+	return ioctl(vm->vm_fd, KVM_IRQ_LINE, &irq) < 0 ? -errno : 0;
+}
+
+int arch_msi_send(struct vm *vm, const struct msi_msg *msg)
+{
+	return irq_kvm_msi(vm, msg, x86_msi_address(vm, msg->addr));
+}
+
+int arch_msi_route(struct vm *vm, const struct msi_msg *msg, struct kvm_irq_routing_entry *e)
+{
+	irq_kvm_msi_route(vm, msg, x86_msi_address(vm, msg->addr), e);
+	return 0;
 }
 
 /* --- boot --- */

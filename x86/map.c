@@ -88,7 +88,7 @@ u32 arch_irq_first_msi_gsi(const struct vm *vm)
 	return IOAPIC_PINS;
 }
 
-u64 arch_msi_address(const struct vm *vm, u64 addr)
+u64 x86_msi_address(const struct vm *vm, u64 addr)
 {
 	/* Bits 11:5 are bits 14:8 of the id; KVM takes bits 31:8 of it in the upper half. [kvm/x86/cpuid; kvm/api 4.70] */
 	if (!vm->arch->msi_ext_dest_id || addr >> 32)

@@ -319,10 +319,14 @@ static int set_cpuid(struct vcpu *vcpu)
 
 int arch_vcpu_init(struct vcpu *vcpu, struct error *err)
 {
+	struct kvm_enable_cap obey = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args[0] = 1 };
 	int r;
 
 	vcpu->arch = calloc(1, sizeof(*vcpu->arch));
 	r = vcpu->arch ? set_cpuid(vcpu) : -ENOMEM;
+	/* Else KVM's own MSRs work, whatever CPUID says of them. */
+	if (!r && vcpu->vm->cfg.machine.no_pvtime && ioctl(vcpu->fd, KVM_ENABLE_CAP, &obey) < 0)
+		log_debug("vcpu", "KVM keeps its paravirtual MSRs that CPUID does not tell of");
 	return r < 0 ? error_set_errno(err, r, "vCPU %u: CPUID", vcpu->index) : 0;
 }
 

@@ -133,6 +133,8 @@ struct e820_entry {
 
 /* The guest's memory map, sorted; gives the number of entries (7 at most), never more than @room. */
 unsigned int x86_e820(const struct vm *vm, struct e820_entry *ret, unsigned int room);
+/* An MSI address as the guest's devices send it, turned into the one KVM_SIGNAL_MSI and MSI routes take. Any thread. */
+u64 x86_msi_address(const struct vm *vm, u64 addr);
 /* Where the RSDP is, for the zero page and PVH; 0: this machine has no ACPI tables of ours (firmware makes its own). */
 u64 x86_rsdp_gpa(const struct vm *vm);
 /*

@@ -3,7 +3,7 @@
  * The whole contract of an arch folder, chosen at link time: a missing function
  * is a link error. Shared code sees nothing else of an architecture.
  *
- * Order of calls: arch_config_check; arch_vm_init; arch_ram_layout; arch_irqchip_create; per
+ * Order of calls: arch_config_check; arch_vm_type; arch_vm_init; arch_ram_layout; arch_irqchip_create; per
  * vCPU arch_vcpu_init; arch_machine_create (devices, firmware tables are written
  * later); then for each start or restart arch_boot (RAM content) and per vCPU arch_vcpu_reset.
  */
@@ -11,20 +11,27 @@
 #define VMM_ARCH_H
 
 #include "util/error.h"
+#include "util/options.h"
 #include "util/str.h"
 #include "vmm/memslot.h"
 
+struct msi_msg;
 struct vcpu;
 struct vm;
 struct vm_config;
 
 extern const char arch_name[];			/* "x86_64", as uname -m says it */
 extern const u64 arch_min_ram;			/* bytes */
+extern const char arch_kvm_hint[];		/* what to do when there is no /dev/kvm: "load the module kvm_intel or kvm_amd ..." */
+/* Options of `lkvm run` that only this machine has; they write to a struct vm_config. Ended by one without a name. */
+extern const struct option_def arch_options[];
 
 int arch_config_check(const struct vm_config *cfg, struct error *err);
 /* Paths searched for a kernel when none is given, %r being the host kernel's release; NULL terminated. */
 const char *const *arch_kernel_search(void);
 void arch_ram_layout(const struct vm_config *cfg, struct ram_layout *ret);
+/* KVM_CREATE_VM's argument. Only the KVM file exists: vm_check_cap() asks it. */
+int arch_vm_type(struct vm *vm, unsigned long *ret, struct error *err);
 /* vm_fd exists, RAM does not yet. */
 int arch_vm_init(struct vm *vm, struct error *err);
 /*
@@ -57,8 +64,12 @@ struct kvm_irq_routing_entry;
 unsigned int arch_irq_routes(struct vm *vm, struct kvm_irq_routing_entry *entries, unsigned int room);
 /* First GSI free for MSI routes. */
 u32 arch_irq_first_msi_gsi(const struct vm *vm);
-/* An MSI address as the guest's devices send it, turned into the one KVM_SIGNAL_MSI and MSI routes take. Any thread. */
-u64 arch_msi_address(const struct vm *vm, u64 addr);
+/* The level of wired line @gsi, into whichever controller the machine has. 0 or -errno. Any thread, serialised by irq.c; changes only. */
+int arch_irq_set(struct vm *vm, u32 gsi, bool level);
+/* Delivers an MSI as a guest's device sends it: irq_kvm_msi() where KVM takes them. -EOPNOTSUPP: this machine has none. Any thread. */
+int arch_msi_send(struct vm *vm, const struct msi_msg *msg);
+/* The same as a route, all but @e->gsi. -EOPNOTSUPP, or -EINVAL for a message that cannot be one. Any thread. */
+int arch_msi_route(struct vm *vm, const struct msi_msg *msg, struct kvm_irq_routing_entry *e);
 /*
  * Makes the system call that the signal context (ucontext_t) interrupted give @result. Gives the call's second argument. Any thread, in a
  * signal handler.

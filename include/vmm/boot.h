@@ -22,6 +22,7 @@ struct boot_image {
 	int fd;			/* owned unless @borrowed; -1: the file is @mem */
 	bool borrowed;
 	const u8 *mem;		/* borrowed */
+	u64 base;		/* where in the file it begins */
 	u64 file_size;
 	u64 size;		/* of the content; UINT64_MAX while it is compressed: not known */
 	enum compression packed;
@@ -43,6 +44,11 @@ int boot_image_open(struct boot_image *img, const char *what, const char *path, 
 /* The same over memory that outlives it, @size > 0; @path is for messages. */
 void boot_image_wrap(struct boot_image *img, const char *what, const char *path, const void *mem, u64 size);
 /*
+ * From here on the file is the @size bytes at @off of it, for a container with the image inside. Before boot_image_unpack(). -ENODATA and a line
+ * when they are not all there.
+ */
+int boot_image_narrow(struct boot_image *img, u64 off, u64 size, struct error *err);
+/*
  * If the file is compressed: from here on its content is the unpacked one, of at most @max bytes.
  * -EOPNOTSUPP names the format and what is missing.
  */
@@ -57,6 +63,8 @@ int boot_image_load(struct boot_image *img, u64 off, const struct guest_mem *gm,
 int boot_image_load_slack(struct boot_image *img, u64 off, const struct guest_mem *gm, gpa_t gpa, u64 len, u64 slack,
 			  struct error *err);
 void boot_image_close(struct boot_image *img);
+
+struct vm;
 
 struct boot_area {
 	gpa_t start, end;	/* end is one past it */
@@ -77,10 +85,15 @@ int boot_initrd_load(const struct guest_mem *gm, const char *path, int *keep, co
 		     struct boot_area *ret, struct error *err);
 
 /*
- * The kernel's command line: the arch's defaults, unless cfg.nodefaults, then cfg.params. The arch has it.
+ * The kernel's command line: console and root, unless cfg.nodefaults, then cfg.params.
  * The caller frees; NULL: no memory.
  */
 char *boot_cmdline(const struct vm *vm);
+
+/* Are the @len bytes of @magic at @off of its content? */
+bool boot_image_has(const struct boot_image *img, size_t off, const char *magic, size_t len);
+/* What it looks like, "an arm64 kernel Image"; NULL: anything, so perhaps flat code. */
+const char *boot_image_describe(const struct boot_image *img);
 
 /* "1.5 MiB", "300 bytes". */
 struct size_text { char s[32]; };

@@ -21,9 +21,33 @@ enum {
 };
 
 enum console_kind { CONSOLE_SERIAL, CONSOLE_VIRTIO };
-enum virtio_transport_kind { VIRTIO_PCI_MODERN, VIRTIO_PCI_LEGACY };
+enum virtio_transport_kind { VIRTIO_PCI_MODERN, VIRTIO_PCI_LEGACY, VIRTIO_MMIO_MODERN, VIRTIO_MMIO_LEGACY };
 enum panic_policy { PANIC_EXIT, PANIC_IGNORE };
-enum kernel_format { KERNEL_AUTO, KERNEL_BZIMAGE, KERNEL_ELF, KERNEL_PVH, KERNEL_MULTIBOOT, KERNEL_FLAT };
+enum kernel_format { KERNEL_AUTO, KERNEL_BZIMAGE, KERNEL_ELF, KERNEL_PVH, KERNEL_MULTIBOOT, KERNEL_FLAT, KERNEL_IMAGE };
+enum { CONFIG_MAX_FLASH = 16 * 1024 * 1024 };
+
+/* What only some machines have: their arch_options fill it, and arch_config_check() judges it. */
+struct machine_config {
+	const char *irqchip;		/* NULL: the best that the host offers */
+	u64 ram_base;			/* -m SIZE@ADDR */
+	bool ram_base_given;
+	const char *flash;		/* file behind the CFI flash, or NULL */
+	u64 firmware_address;		/* 0: the machine's own */
+	const char *dump_dtb;		/* file the device tree is also written to */
+	const char *dtb_overlay;	/* file of a .dtbo applied to it */
+	bool no_pvtime;			/* stolen time is not told to the guest */
+	const char *vcpu_affinity;	/* CPU list: vCPUs run on those host CPUs only */
+	bool kaslr_seed_given;
+	u64 kaslr_seed;			/* 0 and given: none */
+	/* arm64 */
+	bool pmu, nested, aarch32, disable_mte;
+	unsigned int sve_max_vl;	/* bits; 0: the host's */
+	u64 bad_cntfrq;			/* Hz told in the device tree in place of the timer's own; 0: none */
+	/* riscv64 */
+	bool mvendorid_given, marchid_given, mimpid_given;
+	u64 mvendorid, marchid, mimpid;
+	bool isa_off[96], sbi_off[32];	/* by KVM's numbers of extensions (riscv/isa-names.h) */
+};
 
 struct vm_config {
 	const char *name;		/* shown in messages */
@@ -58,6 +82,8 @@ struct vm_config {
 	bool balloon;
 	bool rng;
 	bool pvpanic;
+
+	struct machine_config machine;
 
 	bool no_sandbox;		/* keep all rights this process has */
 	bool reboot;			/* guest reset restarts in place */

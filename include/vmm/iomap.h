@@ -121,6 +121,8 @@ struct vcpu *vcpu_current(void);
 
 /* vCPU exits. @data is KVM's buffer of @len bytes. Any length up to 8. */
 void mmio_access(struct vcpu *vcpu, u64 addr, u8 *data, unsigned int len, bool is_write);
+/* All 64 KiB of port space at @base in memory, for a machine without port instructions; for the VM's life. Main thread. 0 or -errno. */
+int ioport_window_create(struct vm *vm, u64 base);
 /* @count transfers of @size bytes each at the same @port. */
 void ioport_access(struct vcpu *vcpu, u16 port, u8 *data, unsigned int size, u32 count, bool is_write);
 

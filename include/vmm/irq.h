@@ -29,6 +29,10 @@ struct msi_msg {
 
 /* Delivers once. Any thread. 0 or -errno; a message to no CPU is dropped silently. */
 int irq_msi_send(struct vm *vm, const struct msi_msg *msg);
+/* For arch_msi_send() and arch_msi_route(): as KVM takes them, with @addr in place of the message's. */
+int irq_kvm_msi(struct vm *vm, const struct msi_msg *msg, u64 addr);
+struct kvm_irq_routing_entry;
+void irq_kvm_msi_route(const struct vm *vm, const struct msi_msg *msg, u64 addr, struct kvm_irq_routing_entry *e);
 
 /* A GSI that stands for an MSI message, for irqfds. Any thread. -ENOSPC: all in use. */
 int irq_route_add(struct vm *vm, const struct msi_msg *msg, u32 *ret_gsi);
@@ -39,7 +43,7 @@ void irq_route_del(struct vm *vm, u32 gsi);
 int irq_irqfd_add(struct vm *vm, u32 gsi, int fd, int resample_fd);
 void irq_irqfd_del(struct vm *vm, u32 gsi, int fd);
 
-/* The VM's KVM file exists; the irqchip need not yet. Main thread. */
+/* After arch_irqchip_create(): whether KVM wants requester ids is not known before. Main thread. */
 int irq_init(struct vm *vm);
 void irq_free(struct vm *vm);
 
@@ -47,7 +51,7 @@ void irq_free(struct vm *vm);
 
 /*
  * KVM signals @fd on a guest write of @len bytes (0: any) at @addr, and no exit
- * happens; with @match only for value @data. [api 4.59 KVM_IOEVENTFD]
+ * happens; with @match only for value @data. [api 4.59 KVM_IOEVENTFD] Ports are where the machine has them (ioport_window_create).
  */
 int ioeventfd_add(struct vm *vm, enum io_space space, u64 addr, unsigned int len, bool match, u64 data, int fd);
 void ioeventfd_del(struct vm *vm, enum io_space space, u64 addr, unsigned int len, bool match, u64 data, int fd);

@@ -69,12 +69,19 @@ struct memslot_table;
 struct vm {
 	struct vm_config cfg;
 	int kvm_fd, vm_fd;		/* owned; -1: none */
-	int kernel_fd, initrd_fd;	/* owned; with cfg.reboot, once they were loaded: read again at a restart; -1: none */
+	int kernel_fd, initrd_fd, overlay_fd;	/* owned; with cfg.reboot, once they were loaded: read again at a restart; -1: none */
 	struct guest_mem mem;
 	struct memslot_table *slots;	/* memslot.c's */
 	pthread_mutex_t slot_lock;	/* guards slots */
 	struct list_node ram_listeners;
 	struct io_map io[IO_SPACES];
+	struct io_region port_window;	/* where ports are in memory; unmapped: this machine has port instructions, or no ports */
+	struct virtio_mmio_slots {	/* the machine's, for virtio devices that are not on PCI; nr 0: it has none */
+		u64 base;
+		unsigned int stride;	/* bytes from one to the next */
+		u32 gsi;		/* of the first; one each */
+		unsigned int nr, used;
+	} virtio_mmio;
 	struct io_reader main_reader[IO_SPACES];	/* for tests and tools that dispatch on the main thread */
 	struct irq_state *irq;
 	struct event_loop *loop;	/* the main loop */

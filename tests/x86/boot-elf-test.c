@@ -2,7 +2,7 @@
 /*
  * ELF kernels: segments, the PVH entry [Xen public/arch-x86/hvm/start_info.h] and the 64-bit Linux entry.
  *
- * links: x86/boot.c x86/boot-bzimage.c x86/boot-elf.c x86/boot-multiboot.c x86/boot-flat.c boot-image.c memory.c
+ * links: x86/boot.c x86/boot-bzimage.c x86/boot-elf.c x86/boot-multiboot.c x86/boot-flat.c boot-image.c boot-guess.c memory.c
  * links: util/decompress.c util/error.c util/str.c util/log.c util/cleanup.c
  */
 #include "tests/x86/boot-fake.h"

@@ -2,7 +2,7 @@
 /*
  * Which loader takes a file, what is refused as what, compressed kernels, the default command line.
  *
- * links: x86/boot.c x86/boot-bzimage.c x86/boot-elf.c x86/boot-multiboot.c x86/boot-flat.c boot-image.c memory.c
+ * links: x86/boot.c x86/boot-bzimage.c x86/boot-elf.c x86/boot-multiboot.c x86/boot-flat.c boot-image.c boot-guess.c memory.c
  * links: util/decompress.c util/error.c util/str.c util/log.c util/cleanup.c
  */
 #include "tests/x86/boot-fake.h"

@@ -117,6 +117,18 @@ TEST(monitor_is_hidden_and_hypervisor_shown)
 	CHECK_EQ(reg(6, 0, R_ECX), 0);
 }
 
+TEST(stolen_time_can_be_hidden)
+{
+	const struct cpuid_caps hidden = { .no_steal_time = true };
+
+	make("GenuineIntel", 0x24);
+	cpuid_prepare(&table, &caps);
+	CHECK_EQ(reg(KVM_CPUID_FEATURES, 0, R_EAX), 0x7efb);
+	make("GenuineIntel", 0x24);
+	cpuid_prepare(&table, &hidden);
+	CHECK_EQ(reg(KVM_CPUID_FEATURES, 0, R_EAX), 0x7efb & ~BIT(KVM_FEATURE_STEAL_TIME));
+}
+
 TEST(tsc_deadline_comes_from_the_capability)
 {
 	const struct cpuid_caps none = { 0 };
@@ -406,6 +418,7 @@ TEST(bad_specs_are_named)
 int main(void)
 {
 	RUN(monitor_is_hidden_and_hypervisor_shown);
+	RUN(stolen_time_can_be_hidden);
 	RUN(tsc_deadline_comes_from_the_capability);
 	RUN(no_pmu_version_no_pmu_at_all);
 	RUN(extended_msi_ids_are_told_only_when_there);

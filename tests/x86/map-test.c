@@ -135,12 +135,12 @@ TEST(isa_interrupts_reach_both_kinds_of_controller)
 TEST(msi_addresses_carry_15_bits_of_id)
 {
 	make(GIB);
-	CHECK_EQ(arch_msi_address(&vm, 0xfee0ffe4), 0xfee0ffe4);	/* not told of: as it is */
+	CHECK_EQ(x86_msi_address(&vm, 0xfee0ffe4), 0xfee0ffe4);	/* not told of: as it is */
 	arch.msi_ext_dest_id = true;
-	CHECK_EQ(arch_msi_address(&vm, 0xfee0f004), 0xfee0f004);
-	CHECK_EQ(arch_msi_address(&vm, 0xfee1f024), 0x00000100fee1f004ULL);	/* id 0x11f: KVM takes 0x100 above, 0x1f below */
-	CHECK_EQ(arch_msi_address(&vm, 0xfeeffff0), 0x00007f00feeff010ULL);	/* id 0x7fff, logical mode kept */
-	CHECK_EQ(arch_msi_address(&vm, 0x1fee0f024ULL), 0x1fee0f024ULL);	/* no MSI address of a PC */
+	CHECK_EQ(x86_msi_address(&vm, 0xfee0f004), 0xfee0f004);
+	CHECK_EQ(x86_msi_address(&vm, 0xfee1f024), 0x00000100fee1f004ULL);	/* id 0x11f: KVM takes 0x100 above, 0x1f below */
+	CHECK_EQ(x86_msi_address(&vm, 0xfeeffff0), 0x00007f00feeff010ULL);	/* id 0x7fff, logical mode kept */
+	CHECK_EQ(x86_msi_address(&vm, 0x1fee0f024ULL), 0x1fee0f024ULL);	/* no MSI address of a PC */
 }
 
 int main(void)
