@@ -341,7 +341,7 @@ void pci_msix_notify(struct pci_dev *pdev, unsigned int vector)
 static int irqfd_create_locked(struct pci_dev *pdev, unsigned int vector)
 {
 	struct pci_msix *x = pdev->msix;
-	struct msi_msg none = { .devid = pdev->devfn };
+	struct msi_msg msg = entry_msg(pdev, vector);
 	struct msix_irqfd *f;
 	unsigned int i;
 	u32 gsi;
@@ -358,15 +358,25 @@ static int irqfd_create_locked(struct pci_dev *pdev, unsigned int vector)
 	fd = eventfd_create();
 	if (fd < 0)
 		return fd;
-	/* The route is taken now, so that a lack of GSIs is the caller's to know and not the guest's. */
-	r = irq_route_add(pdev->host->dev.vm, &none, &gsi);
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	x->irqfd[vector] = (struct msix_irqfd){ .fd = fd, .gsi = gsi, .routed = none };
+	/*
+	 * The route is taken now, so that a lack of GSIs is the caller's to know and not the guest's. So is a KVM that takes no irqfds,
+	 * as where the interrupt controller is not in the kernel, and a message that cannot be a route.
+	 */
+	r = irq_route_add(pdev->host->dev.vm, &msg, &gsi);
+	if (r < 0)
+		goto close_fd;
+	r = irq_irqfd_add(pdev->host->dev.vm, gsi, fd, -1);
+	if (r < 0)
+		goto del_route;
+	x->irqfd[vector] = (struct msix_irqfd){ .fd = fd, .gsi = gsi, .routed = msg, .joined = true };
 	vector_sync(pdev, vector);
 	return fd;
+
+del_route:
+	irq_route_del(pdev->host->dev.vm, gsi);
+close_fd:
+	close(fd);
+	return r;
 }
 
 int pci_msix_irqfd(struct pci_dev *pdev, unsigned int vector)

@@ -46,6 +46,7 @@ static struct fake {
 	unsigned int msgs;
 	struct { bool used; struct msi_msg msg; int fd; } route[FAKE_ROUTES];
 	u64 refused_addr;		/* KVM takes no route there */
+	int irqfd_error;		/* irq_irqfd_add gives it */
 	struct { bool used; gpa_t gpa; u64 size; const u8 *hva; } slot[FAKE_SLOTS];
 	unsigned int slot_adds, slot_dels;
 	int slot_error;			/* memslot_add gives it */
@@ -105,6 +106,8 @@ int irq_route_add(struct vm *vm, const struct msi_msg *msg, u32 *ret_gsi)
 {
 	u32 i;
 
+	if (fake.refused_addr && msg->addr == fake.refused_addr)
+		return -EINVAL;
 	for (i = 0; i < FAKE_ROUTES; i++) {
 		if (fake.route[i].used)
 			continue;
@@ -132,6 +135,8 @@ void irq_route_del(struct vm *vm, u32 gsi)
 
 int irq_irqfd_add(struct vm *vm, u32 gsi, int fd, int resample_fd)
 {
+	if (fake.irqfd_error)
+		return fake.irqfd_error;
 	fake.route[gsi - FAKE_GSIS].fd = fd;
 	return 0;
 }

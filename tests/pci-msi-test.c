@@ -456,6 +456,33 @@ TEST(irqfds_without_a_route_are_refused)
 		CHECK(!fake.route[i].used);
 }
 
+/* Then whoever asked has to come by us with each interrupt. */
+TEST(irqfds_that_kvm_does_not_take_are_refused)
+{
+	struct fake_dev d;
+	struct vm *vm = msix_device(&d);
+
+	fake.irqfd_error = -EINVAL;
+	CHECK_EQ(pci_msix_irqfd(&d.pdev, 3), -EINVAL);
+	CHECK(!fake.route[0].used);
+	program(vm, 3, 0xfee02000, 0x41, 0);
+	control(vm, MSIX_ENABLE);
+	CHECK_EQ(pci_msix_irqfd(&d.pdev, 3), -EINVAL);
+	pci_msix_notify(&d.pdev, 3);
+	CHECK_EQ(fake.msgs, 1);
+	fake.irqfd_error = 0;
+	CHECK(pci_msix_irqfd(&d.pdev, 3) >= 0);
+	CHECK_EQ(fake.route[0].msg.data, 0x41);
+	/* A message that cannot be a route: the same. */
+	fake.refused_addr = 0xbad000;
+	program(vm, 4, 0xbad000, 0x42, 0);
+	CHECK_EQ(pci_msix_irqfd(&d.pdev, 4), -EINVAL);
+	program(vm, 4, 0xfee02000, 0x42, 0);
+	CHECK(pci_msix_irqfd(&d.pdev, 4) >= 0);
+	CHECK_EQ(fake.route[1].msg.data, 0x42);
+	finish(vm, &d);
+}
+
 TEST(message_kvm_refuses_goes_nowhere_until_a_better_one)
 {
 	struct fake_dev d;
@@ -823,6 +850,7 @@ int main(void)
 	RUN(signal_while_masked_is_pending_and_sent_on_unmasking);
 	RUN(signal_while_disabled_is_dropped);
 	RUN(irqfds_without_a_route_are_refused);
+	RUN(irqfds_that_kvm_does_not_take_are_refused);
 	RUN(message_kvm_refuses_goes_nowhere_until_a_better_one);
 	RUN(reprogramming_for_ever_takes_no_more_routes);
 	RUN(msi_that_cannot_be_is_refused);

@@ -267,8 +267,10 @@ void virtio_set_accepted(struct virtio_dev *vdev, u32 select, u32 val)
 		refuse(vdev, "features written after they were settled");
 	else if (select >= 2)
 		vdev->features_beyond |= val != 0;
+	else if (vdev->legacy && select)
+		;	/* none of those are offered, or taken; by MMIO a driver writes them all the same [4.2.4] */
 	else if (vdev->legacy)
-		legacy_features_locked(vdev, select ? 0 : val);
+		legacy_features_locked(vdev, val);
 	else
 		vdev->accepted = (vdev->accepted & ~(0xffffffffULL << (32 * select))) | (u64)val << (32 * select);
 	pthread_mutex_unlock(&vdev->lock);
@@ -570,6 +572,16 @@ static void queue_disable_locked(struct virtio_queue *q)
 		run_locked(vdev);
 }
 
+void virtio_queue_set_disable(struct virtio_dev *vdev, u32 queue)
+{
+	struct virtio_queue *q = queue_lock(vdev, queue, false);
+
+	if (!q)
+		return;
+	queue_disable_locked(q);
+	pthread_mutex_unlock(&vdev->lock);
+}
+
 void virtio_queue_set_reset(struct virtio_dev *vdev, u32 queue)
 {
 	struct virtio_queue *q = queue_lock(vdev, queue, false);
@@ -585,20 +597,20 @@ void virtio_queue_set_reset(struct virtio_dev *vdev, u32 queue)
 	pthread_mutex_unlock(&vdev->lock);
 }
 
-void virtio_queue_set_legacy_pfn(struct virtio_dev *vdev, u32 queue, u64 pfn, u32 page_size)
+void virtio_queue_set_legacy(struct virtio_dev *vdev, u32 queue, gpa_t addr, u32 align)
 {
-	struct virtio_queue *q = queue_lock(vdev, queue, pfn != 0);
+	struct virtio_queue *q = queue_lock(vdev, queue, addr != 0);
 
 	if (!q)
 		return;
-	if (!pfn) {
+	if (!addr) {
 		queue_disable_locked(q);
 		q->desc = q->driver = q->device = 0;
 	} else {
-		/* One block: descriptors, available ring, and page aligned behind it the used ring [2.7.2]. */
-		q->desc = pfn * page_size;
+		/* One block: descriptors, available ring, and aligned behind it the used ring [2.7.2]. */
+		q->desc = addr;
 		q->driver = q->desc + 16ULL * q->size;
-		q->device = align_up(q->driver + 2ULL * (3 + q->size), page_size);
+		q->device = align_up(q->driver + 2ULL * (3 + q->size), align);
 		queue_enable_locked(q);
 	}
 	pthread_mutex_unlock(&vdev->lock);
@@ -775,6 +787,7 @@ static void core_cleanup(struct virtio_dev *vdev)
 
 int virtio_dev_create(struct vm *vm, struct virtio_dev *vdev, const struct virtio_init *init, struct error *err)
 {
+	enum virtio_transport_kind kind = vm->cfg.virtio_transport;
 	unsigned int i;
 	int r;
 
@@ -783,7 +796,7 @@ int virtio_dev_create(struct vm *vm, struct virtio_dev *vdev, const struct virti
 	vdev->vm = vm;
 	vdev->ops = init->ops;
 	vdev->loop = vm->loop;
-	vdev->legacy = vm->cfg.virtio_transport == VIRTIO_PCI_LEGACY;
+	vdev->legacy = kind == VIRTIO_PCI_LEGACY || kind == VIRTIO_MMIO_LEGACY;
 	vdev->config_size = init->config_size;
 	vdev->offered = features_to_offer(vdev, init);
 	snprintf(vdev->name, sizeof(vdev->name), "virtio-%s%u", init->kind, init->index);
@@ -800,7 +813,10 @@ int virtio_dev_create(struct vm *vm, struct virtio_dev *vdev, const struct virti
 		atomic_init(&vdev->queue[i].kick_fd, -1);
 		queue_defaults(&vdev->queue[i]);
 	}
-	r = virtio_pci_create(vm, vdev, err);
+	if (kind == VIRTIO_MMIO_MODERN || kind == VIRTIO_MMIO_LEGACY)
+		r = virtio_mmio_create(vm, vdev, err);
+	else
+		r = virtio_pci_create(vm, vdev, err);
 	if (r < 0)
 		core_cleanup(vdev);
 	return r;

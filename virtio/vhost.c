@@ -3,7 +3,7 @@
  * Rings served by the host's kernel. See vhost.h.
  *
  *	kick	the queue's eventfd, which KVM signals for the guest's write; the core does not watch it meanwhile
- *	call	the MSI-X vector's irqfd; without one (INTx, no vector, KVM cannot) an eventfd of ours, from which the loop's
+ *	call	the MSI-X vector's irqfd; without one (MMIO, INTx, no vector, KVM cannot) an eventfd of ours, from which the loop's
  *		thread interrupts as for any other queue
  *	err	the kernel found the ring bad: the device needs a reset
  *

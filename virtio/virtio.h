@@ -120,7 +120,7 @@ struct virtio_transport_ops {
 	/* vdev->lock held: have kicks of this queue arrive at its kick_fd / stop that. -errno: kicks come as exits. */
 	int (*queue_started)(struct virtio_dev *vdev, unsigned int queue);
 	void (*queue_stopping)(struct virtio_dev *vdev, unsigned int queue);
-	/* An eventfd that interrupts for @queue, for vhost; or -errno. */
+	/* An eventfd that interrupts for @queue without lkvm, for vhost; or -errno: there is none, and queue_interrupt() is the way. */
 	int (*queue_irqfd)(struct virtio_dev *vdev, unsigned int queue);
 	/* Device went through reset: ISR, config vector, selectors. lock held. */
 	void (*reset)(struct virtio_dev *vdev);
@@ -214,6 +214,8 @@ void virtio_queue_set_addr(struct virtio_dev *vdev, u32 queue, enum virtio_area 
  * After DRIVER_OK the queue runs at once.
  */
 void virtio_queue_set_enable(struct virtio_dev *vdev, u32 queue);
+/* The queue stands still when it returns, and its registers may be written again. [4.2.2.2] */
+void virtio_queue_set_disable(struct virtio_dev *vdev, u32 queue);
 /* The queue as at power on; returns when that is done. Needs RING_RESET. [2.6.1.1] */
 void virtio_queue_set_reset(struct virtio_dev *vdev, u32 queue);
 void virtio_queue_set_vector(struct virtio_dev *vdev, u32 queue, u16 vector);
@@ -221,8 +223,15 @@ void virtio_queue_set_vector(struct virtio_dev *vdev, u32 queue, u16 vector);
 void virtio_irqs_changed(struct virtio_dev *vdev);
 /* A kick that came as an exit. Dropped while the queue does not run. */
 void virtio_queue_kicked(struct virtio_dev *vdev, u32 queue);
-/* Legacy: page frame number; 0 disables. [4.1.5.1.3.1, 2.7.2] */
-void virtio_queue_set_legacy_pfn(struct virtio_dev *vdev, u32 queue, u64 pfn, u32 page_size);
+/*
+ * Legacy: the ring's one block is at @addr, its used ring at the next multiple of @align, a power of two; 0 disables. Ignored while
+ * enabled, but for 0. [4.1.5.1.3.1, 4.2.4, 2.7.2]
+ */
+void virtio_queue_set_legacy(struct virtio_dev *vdev, u32 queue, gpa_t addr, u32 align);
+static inline void virtio_queue_set_legacy_pfn(struct virtio_dev *vdev, u32 queue, u32 pfn, u32 page_size)
+{
+	virtio_queue_set_legacy(vdev, queue, (gpa_t)pfn * page_size, page_size);
+}
 
 /* VM-level stop, start, reset, save, load, for the transport's device_ops. Main thread, vCPUs paused. */
 void virtio_dev_stop(struct virtio_dev *vdev);
@@ -237,5 +246,6 @@ void virtio_dev_free(struct virtio_dev *vdev);
 
 /* The transports' constructors, for virtio_dev_create(). */
 int virtio_pci_create(struct vm *vm, struct virtio_dev *vdev, struct error *err);
+int virtio_mmio_create(struct vm *vm, struct virtio_dev *vdev, struct error *err);
 
 #endif

@@ -7,7 +7,7 @@
  * that is lost would leave the device waiting for ever: that is found at once.
  *
  * links: util/iov.c virtio/blk-request.c
- * links: util/json.c virtio/pci.c virtio/pci-modern.c virtio/pci-legacy.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
+ * links: util/json.c virtio/pci.c virtio/pci-modern.c virtio/pci-legacy.c virtio/mmio.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c device.c memory.c state.c event.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
@@ -141,7 +141,7 @@ static void target_create(struct input *in)
 	fake.readonly = (how & 7) == 7;
 	fake.poor = (how & 0x38) == 0x38;
 	MUST(!virtio_blk_create(vm, &fake, how & 0x40 ? 1 : 2, how & 0x80, NULL));
-	vdev = container_of(container_of(vm->devices.prev, struct device, node), struct virtio_pci, pdev.dev)->vdev;
+	vdev = newest();
 	to_blk(vdev)->loop = vm->loop;
 }
 

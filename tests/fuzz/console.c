@@ -4,7 +4,7 @@
  * the input says and offer again what was left. [virtio-1.2 5.3]
  *
  * links: util/iov.c virtio/console.c virtio/console-control.c
- * links: util/json.c virtio/pci.c virtio/pci-modern.c virtio/pci-legacy.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
+ * links: util/json.c virtio/pci.c virtio/pci-modern.c virtio/pci-legacy.c virtio/mmio.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c device.c memory.c state.c event.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */

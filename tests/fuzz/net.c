@@ -4,7 +4,7 @@
  * length, no room at times, and may lose its interface. [virtio-1.2 5.1]
  *
  * links: util/iov.c virtio/net.c virtio/net-features.c virtio/net-rx.c virtio/net-tx.c virtio/net-ctrl.c virtio/net-filter.c virtio/net-vhost.c virtio/vhost.c
- * links: util/json.c virtio/pci.c virtio/pci-modern.c virtio/pci-legacy.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
+ * links: util/json.c virtio/pci.c virtio/pci-modern.c virtio/pci-legacy.c virtio/mmio.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c device.c memory.c state.c event.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
@@ -157,7 +157,7 @@ static void target_create(struct input *in)
 	be = (struct net_backend){ .header = HDR_LEN };
 	memset(any, 0, sizeof(any));
 	MUST(!virtio_net_create(vm, &be, &cfg, 0, NULL));
-	vdev = container_of(container_of(vm->devices.prev, struct device, node), struct virtio_pci, pdev.dev)->vdev;
+	vdev = newest();
 	net()->loop = vm->loop;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A hostile driver of one virtio device over the real PCI code, transports, core and rings. A target includes this after it defined what
+ * A hostile driver of one virtio device over the real transports (PCI or MMIO), core and rings. A target includes this after it defined what
  * it needs, and says below "target's" what is the device's own. No thread: the loop is turned between steps, so an input always does
  * the same.
  *
@@ -20,6 +20,7 @@
 #include "tests/fuzz/virtio-driver.h"
 #include "tests/virtio/pci-rig.h"
 #include "util/json.h"
+#include "virtio/mmio.h"
 #include "virtio/pci.h"
 #include "vmm/virtio.h"
 
@@ -51,6 +52,16 @@ static bool target_serves(void);
 /* The device is stopped; about to be freed. */
 static void target_free(void);
 
+/* The device that was made last. */
+static struct virtio_dev *newest(void)
+{
+	struct device *dev = container_of(vm->devices.prev, struct device, node);
+
+	if (dev->kind == DEV_VIRTIO_MMIO)
+		return container_of(dev, struct virtio_mmio, dev)->vdev;
+	return container_of(dev, struct virtio_pci, pdev.dev)->vdev;
+}
+
 /* --- the loop --- */
 
 static void end_turn(struct event_work *w)
@@ -69,16 +80,66 @@ static void turn(void)
 
 /* --- registers --- */
 
+/* Where a transport has what drivers use. */
+struct layout {
+	enum io_space space;
+	u64 base;
+	unsigned int range;		/* mask of offsets that damage is done to */
+	unsigned int widest;		/* access */
+	unsigned int word;		/* size of the registers of status, and of those with a queue's number */
+	unsigned int status, features_sel, features, queue_sel, queue_size, pfn, desc, driver, device, enable, reset, notify, config;
+	unsigned int notify_stride;	/* 0: all queues share it */
+};
+
+static const struct layout layouts[] = {
+	[VIRTIO_PCI_MODERN] = {
+		.space = IO_MMIO, .base = RIG_MEM32, .range = 0x7fff, .widest = 8, .word = 2, .status = 0x14, .features_sel = 8,
+		.features = 0xc, .queue_sel = 0x16, .queue_size = 0x18, .desc = 0x20, .driver = 0x28, .device = 0x30, .enable = 0x1c,
+		.reset = 0x3a, .notify = 0x3000, .notify_stride = 4, .config = 0x2000,
+	},
+	[VIRTIO_PCI_LEGACY] = {
+		.space = IO_PORT, .base = RIG_IO, .range = 0x7f, .widest = 4, .word = 2, .status = 18, .features = 4, .queue_sel = 14,
+		.pfn = 8, .notify = 16, .config = 20,
+	},
+	[VIRTIO_MMIO_MODERN] = {
+		.space = IO_MMIO, .base = RIG_SLOTS, .range = 0x1ff, .widest = 8, .word = 4, .status = 0x70, .features_sel = 0x24,
+		.features = 0x20, .queue_sel = 0x30, .queue_size = 0x38, .desc = 0x80, .driver = 0x90, .device = 0xa0, .enable = 0x44,
+		.reset = 0xc0, .notify = 0x50, .config = 0x100,
+	},
+	[VIRTIO_MMIO_LEGACY] = {
+		.space = IO_MMIO, .base = RIG_SLOTS, .range = 0x1ff, .widest = 8, .word = 4, .status = 0x70, .features_sel = 0x24,
+		.features = 0x20, .queue_sel = 0x30, .queue_size = 0x38, .pfn = 0x40, .notify = 0x50, .config = 0x100,
+	},
+};
+
+static const struct layout *lay;
+
 static void reg(unsigned int off, unsigned int size, u64 val)
 {
-	rig_write(vm, vdev->legacy ? IO_PORT : IO_MMIO, (vdev->legacy ? RIG_IO : RIG_MEM32) + off, size, val);
+	rig_write(vm, lay->space, lay->base + off, size, val);
+}
+
+static void set_status(u8 status)
+{
+	reg(lay->status, lay->word == 4 ? 4 : 1, status);
+}
+
+static void reg64(unsigned int off, u64 val)
+{
+	reg(off, 4, (u32)val);
+	reg(off + 4, 4, val >> 32);
 }
 
 /* The registers where they are looked for, whatever was done to BAR and COMMAND. */
 static void open_registers(void)
 {
+	if (lay->base == RIG_SLOTS) {
+		if (vdev->legacy)
+			reg(0x28, 4, 4096);	/* GuestPageSize */
+		return;
+	}
 	cfg_write(vm, 4, 2, 0);
-	cfg_write(vm, 0x10, 4, vdev->legacy ? RIG_IO : RIG_MEM32);
+	cfg_write(vm, 0x10, 4, (u32)lay->base);
 	if (vdev->legacy)
 		cfg_write(vm, 0x14, 4, RIG_MEM32);
 	cfg_write(vm, 4, 2, 7);
@@ -93,17 +154,17 @@ static void driver_queue(unsigned int n, u16 size, u64 features)
 	q->packed = features >> VIRTIO_F_RING_PACKED & 1;
 	q->in_order = features >> VIRTIO_F_IN_ORDER & 1;
 	q->indirect = features >> VIRTIO_F_INDIRECT_DESC & 1;
-	if (vdev->legacy) {
-		reg(14, 2, n);
-		reg(8, 4, q->desc / 4096);
+	reg(lay->queue_sel, lay->word, n);
+	if (lay->queue_size)
+		reg(lay->queue_size, lay->word, size);
+	if (lay->pfn) {
+		reg(lay->pfn, 4, q->desc / 4096);
 		return;
 	}
-	reg(0x16, 2, n);
-	reg(0x18, 2, size);
-	reg(0x20, 8, q->desc);
-	reg(0x28, 8, q->driver);
-	reg(0x30, 8, q->device);
-	reg(0x1c, 2, 1);
+	reg64(lay->desc, q->desc);
+	reg64(lay->driver, q->driver);
+	reg64(lay->device, q->device);
+	reg(lay->enable, lay->word, 1);
 }
 
 static u16 max_size(unsigned int n)
@@ -114,31 +175,29 @@ static u16 max_size(unsigned int n)
 /* The driver starts: @shrink makes its rings smaller. The device may refuse the features. */
 static bool driver_start(u64 features, unsigned int shrink)
 {
-	unsigned int n, status = vdev->legacy ? 18 : 0x14;
+	unsigned int n, word;
 
 	open_registers();
 	features &= vdev->offered;
-	reg(status, 1, 0);
+	set_status(0);
 	wild = false;
-	reg(status, 1, 3);
-	if (vdev->legacy) {
-		features = (u32)features;
-		reg(4, 4, features);
-	} else {
-		features |= BIT_ULL(VIRTIO_F_VERSION_1);
-		reg(8, 4, 0);
-		reg(0xc, 4, (u32)features);
-		reg(8, 4, 1);
-		reg(0xc, 4, features >> 32);
-		reg(0x14, 1, 11);
+	set_status(3);
+	features = vdev->legacy ? (u32)features : features | BIT_ULL(VIRTIO_F_VERSION_1);
+	for (word = lay->features_sel ? 2 : 1; word--; ) {
+		if (lay->features_sel)
+			reg(lay->features_sel, 4, word);
+		reg(lay->features, 4, (u32)(features >> 32 * word));
+	}
+	if (!vdev->legacy) {
+		set_status(11);
 		if (!(virtio_get_status(vdev) & VIRTIO_S_FEATURES_OK)) {
 			wild = true;	/* there is no driver: the rings are those of before */
 			return false;
 		}
 	}
 	for (n = 0; n < queues; n++)
-		driver_queue(n, (u16)MAX(max_size(n) >> (vdev->legacy ? 0 : shrink), 4), features);
-	reg(status, 1, vdev->legacy ? 7 : 15);
+		driver_queue(n, (u16)MAX(max_size(n) >> (lay->queue_size ? shrink : 0), 4), features);
+	set_status(vdev->legacy ? 7 : 15);
 	turn();
 	return true;
 }
@@ -146,10 +205,7 @@ static bool driver_start(u64 features, unsigned int shrink)
 static void kick(unsigned int n)
 {
 	unkicked[n] = false;
-	if (vdev->legacy)
-		reg(16, 2, n);
-	else
-		reg(0x3000 + 4 * n, 2, n);
+	reg(lay->notify + lay->notify_stride * n, lay->word, n);
 }
 
 static void reap(void)
@@ -280,8 +336,8 @@ static void damage(struct input *in, unsigned int how)
 		break;
 	case 2:
 		size = take_size(in);
-		val = take(in, 2) & (vdev->legacy ? 0x7f : 0x7fff);
-		reg((unsigned int)val, vdev->legacy ? MIN(size, 4U) : size, take(in, size));
+		val = take(in, 2) & lay->range;
+		reg((unsigned int)val, MIN(size, lay->widest), take(in, size));
 		break;
 	case 3:
 		size = MIN(take_size(in), 4U);
@@ -345,8 +401,8 @@ static void reset_queue(unsigned int n)
 {
 	if (vdev->legacy || !(vdev->accepted >> VIRTIO_F_RING_RESET & 1) || wild)
 		return;
-	reg(0x16, 2, n);
-	reg(0x3a, 2, 1);
+	reg(lay->queue_sel, lay->word, n);
+	reg(lay->reset, lay->word, 1);
 	MUST(!virtio_queue(vdev, n)->inflight_cnt);
 	driver_queue(n, queue[n].size, vdev->accepted);
 }
@@ -389,13 +445,13 @@ static void operate(struct input *in)
 /* The device's own config space, as registers. */
 static void config(struct input *in, unsigned int op)
 {
-	unsigned int size = vdev->legacy ? MIN(take_size(in), 4U) : take_size(in);
-	unsigned int off = (vdev->legacy ? 20 : 0x2000) + ((unsigned int)take(in, 1) & 0x7f);
+	unsigned int size = MIN(take_size(in), lay->widest);
+	unsigned int off = lay->config + ((unsigned int)take(in, 1) & 0x7f);
 
 	if (op & 0x80)
 		reg(off, size, take(in, size));
 	else
-		rig_read(vm, vdev->legacy ? IO_PORT : IO_MMIO, (vdev->legacy ? RIG_IO : RIG_MEM32) + off, size);
+		rig_read(vm, lay->space, lay->base + off, size);
 }
 
 static void step(struct input *in)
@@ -463,7 +519,12 @@ static void all_ends(void)
 
 static void vm_up(unsigned int kind)
 {
-	vm = rig_pci_vm(kind & 1 ? VIRTIO_PCI_LEGACY : VIRTIO_PCI_MODERN, false);
+	enum virtio_transport_kind transport = kind & 1 ? VIRTIO_PCI_LEGACY : VIRTIO_PCI_MODERN;
+
+	if (kind & 128)
+		transport = kind & 1 ? VIRTIO_MMIO_LEGACY : VIRTIO_MMIO_MODERN;
+	lay = &layouts[transport];
+	vm = rig_pci_vm(transport, false);
 	MUST(!munmap(vm->mem.ram[0].hva, RAM_SIZE));
 	ram_up(&vm->mem);
 	vm->cfg.virtio_packed = kind & 2;
@@ -498,11 +559,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	log_set_level(LOG_ERROR);
 	vm_up(kind);
 	target_create(&in);
-	vdev = container_of(container_of(vm->devices.prev, struct device, node), struct virtio_pci, pdev.dev)->vdev;
+	vdev = newest();
 	queues = MIN(vdev->nr_queues, (unsigned int)QUEUES);
 	MUST(pci_assign_bars(vm->pci, NULL) >= 0);
 	devices_start(vm);
-	driver_start(kind & 16 ? take(&in, 8) : ~0ULL, kind >> 5);
+	driver_start(kind & 16 ? take(&in, 8) : ~0ULL, kind >> 5 & 3);
 	for (i = 0; i < 200 && in.left; i++)
 		step(&in);
 	all_ends();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A small modern virtio-pci driver for bare-metal guests: split ring, one queue, polled. [virtio-1.2 2.7, 3.1, 4.1]
+ * A small driver of modern virtio for bare-metal guests, over PCI or MMIO: split ring, one queue, polled. [virtio-1.2 2.7, 3.1, 4.1, 4.2]
  */
 #ifndef GUEST_VIRTIO_H
 #define GUEST_VIRTIO_H
@@ -13,6 +13,10 @@ enum {
 	/* common configuration [4.1.4.3] */
 	C_DFSELECT = 0, C_DF = 4, C_GFSELECT = 8, C_GF = 12, C_CONFIG_VECTOR = 16, C_NUMQ = 18, C_STATUS = 20, C_GENERATION = 21,
 	C_QSELECT = 22, C_QSIZE = 24, C_QVECTOR = 26, C_QENABLE = 28, C_QNOTIFY = 30, C_QDESC = 32, C_QDRIVER = 40, C_QDEVICE = 48,
+	/* registers in memory [4.2.2] */
+	M_MAGIC = 0, M_VERSION = 4, M_DEVICE_ID = 8, M_DF = 0x10, M_DFSELECT = 0x14, M_GF = 0x20, M_GFSELECT = 0x24, M_QSELECT = 0x30,
+	M_QMAX = 0x34, M_QSIZE = 0x38, M_QREADY = 0x44, M_NOTIFY = 0x50, M_ISR = 0x60, M_ACK = 0x64, M_STATUS = 0x70, M_QDESC = 0x80,
+	M_QDRIVER = 0x90, M_QDEVICE = 0xa0, M_QRESET = 0xc0, M_GENERATION = 0xfc, M_CONFIG = 0x100,
 	D_NEXT = 1, D_WRITE = 2, D_INDIRECT = 4,
 };
 
@@ -21,6 +25,7 @@ struct vavail { u16 flags, idx, ring[VQ_SIZE], used_event; };
 struct vused { u16 flags, idx; struct { u32 id, len; } ring[VQ_SIZE]; u16 avail_event; };
 
 struct vdev {
+	u64 mmio;			/* its registers; 0: it is on PCI, and has what the next four lines say */
 	u8 devfn;
 	u64 common, notify, isr, device;
 	u32 notify_multiplier;
@@ -38,6 +43,7 @@ static inline bool vdev_find(struct vdev *d, int devfn)
 
 	if (devfn < 0)
 		return false;
+	d->mmio = 0;
 	d->devfn = (u8)devfn;
 	d->common = d->notify = d->isr = d->device = 0;
 	d->cfg_cap = 0;
@@ -66,22 +72,47 @@ static inline bool vdev_find(struct vdev *d, int devfn)
 	return d->common && d->notify && d->isr && d->device;
 }
 
-static inline u8 vdev_status(struct vdev *d) { return read8(d->common + C_STATUS); }
-static inline void vdev_set_status(struct vdev *d, u8 s) { write8(d->common + C_STATUS, s); }
+/* The device in the slot at @base; its isr and device, as on PCI, say where those are. False: another one is, or none. */
+static inline bool vdev_find_mmio(struct vdev *d, u64 base, u32 device_id)
+{
+	map_gib(base & ~0x3fffffffULL);
+	if (read32(base + M_MAGIC) != 0x74726976 || read32(base + M_VERSION) != 2 || read32(base + M_DEVICE_ID) != device_id)
+		return false;
+	d->mmio = base;
+	d->common = 0;
+	d->notify = base + M_NOTIFY;
+	d->isr = base + M_ISR;
+	d->device = base + M_CONFIG;
+	return true;
+}
+
+static inline u8 vdev_status(struct vdev *d)
+{
+	return d->mmio ? (u8)read32(d->mmio + M_STATUS) : read8(d->common + C_STATUS);
+}
+
+static inline void vdev_set_status(struct vdev *d, u8 s)
+{
+	if (d->mmio)
+		write32(d->mmio + M_STATUS, s);
+	else
+		write8(d->common + C_STATUS, s);
+}
 
 static inline u64 vdev_features(struct vdev *d)
 {
-	u64 f;
+	u64 select = d->mmio ? d->mmio + M_DFSELECT : d->common + C_DFSELECT, at = d->mmio ? d->mmio + M_DF : d->common + C_DF, f;
 
-	write32(d->common + C_DFSELECT, 1);
-	f = (u64)read32(d->common + C_DF) << 32;
-	write32(d->common + C_DFSELECT, 0);
-	return f | read32(d->common + C_DF);
+	write32(select, 1);
+	f = (u64)read32(at) << 32;
+	write32(select, 0);
+	return f | read32(at);
 }
 
 /* Reset, acknowledge, features; true when the device keeps FEATURES_OK. */
 static inline bool vdev_negotiate(struct vdev *d, u64 features)
 {
+	u64 select = d->mmio ? d->mmio + M_GFSELECT : d->common + C_GFSELECT, at = d->mmio ? d->mmio + M_GF : d->common + C_GF;
 	unsigned int n = 0;
 
 	vdev_set_status(d, 0);
@@ -89,10 +120,10 @@ static inline bool vdev_negotiate(struct vdev *d, u64 features)
 		;
 	vdev_set_status(d, 1);
 	vdev_set_status(d, 3);
-	write32(d->common + C_GFSELECT, 0);
-	write32(d->common + C_GF, (u32)features);
-	write32(d->common + C_GFSELECT, 1);
-	write32(d->common + C_GF, (u32)(features >> 32));
+	write32(select, 0);
+	write32(at, (u32)features);
+	write32(select, 1);
+	write32(at, (u32)(features >> 32));
 	vdev_set_status(d, 11);
 	return vdev_status(d) & 8;
 }
@@ -103,7 +134,17 @@ static inline void vdev_write64(u64 at, u64 v)
 	write32(at + 4, (u32)(v >> 32));
 }
 
-/* Sets queue @q up over our one set of rings, without interrupts unless @vector. */
+static inline void vdev_queue_mmio(struct vdev *d, u16 q)
+{
+	write32(d->mmio + M_QSELECT, q);
+	write32(d->mmio + M_QSIZE, VQ_SIZE);
+	vdev_write64(d->mmio + M_QDESC, (u64)d->desc);
+	vdev_write64(d->mmio + M_QDRIVER, (u64)&d->avail);
+	vdev_write64(d->mmio + M_QDEVICE, (u64)&d->used);
+	write32(d->mmio + M_QREADY, 1);
+}
+
+/* Sets queue @q up over our one set of rings; on PCI without interrupts unless @vector, which MMIO has not. */
 static inline void vdev_queue(struct vdev *d, u16 q, u16 vector)
 {
 	unsigned int i;
@@ -113,6 +154,10 @@ static inline void vdev_queue(struct vdev *d, u16 q, u16 vector)
 	for (i = 0; i < sizeof(d->used); i++)
 		((volatile u8 *)&d->used)[i] = 0;
 	d->seen = 0;
+	if (d->mmio) {
+		vdev_queue_mmio(d, q);
+		return;
+	}
 	write16(d->common + C_QSELECT, q);
 	write16(d->common + C_QSIZE, VQ_SIZE);
 	write16(d->common + C_QVECTOR, vector);
@@ -130,7 +175,10 @@ static inline void vdev_desc(struct vdev *d, unsigned int i, const volatile void
 
 static inline void vdev_kick(struct vdev *d, u16 q)
 {
-	write16(d->notify + (u64)d->notify_off * d->notify_multiplier, q);
+	if (d->mmio)
+		write32(d->notify, q);
+	else
+		write16(d->notify + (u64)d->notify_off * d->notify_multiplier, q);
 }
 
 static inline void vdev_offer(struct vdev *d, u16 head)

@@ -64,6 +64,11 @@ int virtio_pci_create(struct vm *vm, struct virtio_dev *vdev, struct error *err)
 	return 0;
 }
 
+int virtio_mmio_create(struct vm *vm, struct virtio_dev *vdev, struct error *err)
+{
+	return virtio_pci_create(vm, vdev, err);
+}
+
 static inline void rig_up(void)
 {
 	void *p = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -53,6 +53,11 @@ int virtio_pci_create(struct vm *vm, struct virtio_dev *vdev, struct error *err)
 	return create_result;
 }
 
+int virtio_mmio_create(struct vm *vm, struct virtio_dev *vdev, struct error *err)
+{
+	return virtio_pci_create(vm, vdev, err);
+}
+
 /* --- one VM with one device --- */
 
 static struct vm vm;
@@ -316,6 +321,7 @@ TEST(queue_numbers_out_of_range_do_nothing)
 		virtio_queue_set_vector(vdev, bad[i], 1);
 		virtio_queue_set_enable(vdev, bad[i]);
 		virtio_queue_set_reset(vdev, bad[i]);
+		virtio_queue_set_disable(vdev, bad[i]);
 		virtio_queue_set_legacy_pfn(vdev, bad[i], 1, 4096);
 		virtio_queue_kicked(vdev, bad[i]);
 		CHECK_EQ(virtio_queue_read(vdev, bad[i], VIRTIO_Q_SIZE), 0);
@@ -681,6 +687,31 @@ TEST(queue_reset_without_the_feature_is_refused)
 	CHECK(enabled(0));
 }
 
+/* --- QueueReady [4.2.2.2] --- */
+
+TEST(a_disabled_queue_keeps_nothing_and_may_be_moved)
+{
+	bring_up(V1);
+	drv_add(&drv[1], 3, 10);
+	kick(1);
+	virtio_queue_set_disable(vdev, 1);
+	CHECK(!enabled(1));
+	CHECK_EQ(echo->nr_held, 0);
+	CHECK_EQ(drv_used(&drv[1]), 1);
+	CHECK_EQ(virtio_queue_read(vdev, 1, VIRTIO_Q_DESC), drv[1].desc);
+	virtio_queue_set_disable(vdev, 1);	/* again: nothing */
+	drv_add(&drv[0], 1, 1);
+	kick(0);
+	CHECK_EQ(drv_used(&drv[0]), 1);		/* the other lives on */
+	drv_init(&drv[1], &vm, 4, 8);
+	set_queue(1);
+	CHECK(enabled(1));
+	drv_add(&drv[1], 3, 10);
+	kick(1);
+	CHECK_EQ(echo->nr_held, 1);
+	CHECK_EQ(virtio_get_status(vdev), ACK | DRIVER | FEAT | OK);
+}
+
 /* --- config space --- */
 
 TEST(config_is_bounded)
@@ -983,10 +1014,11 @@ TEST(legacy_features_are_cut_to_the_offer)
 {
 	virtio_set_status(vdev, 0);
 	virtio_set_accepted(vdev, 0, 0xffffffff);
-	virtio_set_accepted(vdev, 1, 0xffffffff);
-	CHECK_EQ(vdev->accepted, 0);	/* the second word has no register [4.1.4.10] */
-	virtio_set_accepted(vdev, 0, 0xffffffff);
 	CHECK_EQ(vdev->accepted, vdev->offered);
+	virtio_set_accepted(vdev, 1, 0xffffffff);	/* there are none [4.2.4], and the first word's stay */
+	CHECK_EQ(vdev->accepted, vdev->offered);
+	virtio_set_accepted(vdev, 0, 1);
+	CHECK_EQ(vdev->accepted, 1);
 }
 
 TEST(legacy_device_is_served_without_FEATURES_OK)
@@ -1138,6 +1170,7 @@ int main(void)
 	RUN_MODERN(other_queues_live_through_a_queue_reset);
 	RUN_MODERN(a_reset_queue_can_be_enabled_with_another_size);
 	RUN_MODERN(queue_reset_without_the_feature_is_refused);
+	RUN_MODERN(a_disabled_queue_keeps_nothing_and_may_be_moved);
 	RUN_MODERN(config_is_bounded);
 	RUN_MODERN(generation_changes_when_a_changed_config_is_read);
 	RUN_MODERN(config_change_interrupts_a_live_driver_only);
@@ -1167,6 +1200,7 @@ int main(void)
 	RUN_WHOLE(other_queues_live_through_a_queue_reset);
 	RUN_WHOLE(a_reset_queue_can_be_enabled_with_another_size);
 	RUN_WHOLE(queue_reset_without_the_feature_is_refused);
+	RUN_WHOLE(a_disabled_queue_keeps_nothing_and_may_be_moved);
 	RUN_WHOLE(a_queue_enabled_after_DRIVER_OK_runs);
 	RUN_WHOLE(resets_while_handlers_run_neither_race_nor_deadlock);
 	state_writer_free(&saved);

@@ -2,7 +2,7 @@
 /*
  * The legacy PCI interface, as a driver from before virtio 1.0 uses it.
  *
- * links: util/iov.c util/json.c virtio/pci-legacy.c virtio/pci-modern.c virtio/pci.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
+ * links: util/iov.c util/json.c virtio/pci-legacy.c virtio/pci-modern.c virtio/pci.c virtio/mmio.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c device.c memory.c state.c event.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */

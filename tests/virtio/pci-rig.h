@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The test device of dev.h behind the real PCI code and buses. KVM is played by lists: lines, messages and ioeventfds are
+ * The test device of dev.h behind the real PCI code, or in a slot of virtio-mmio, and buses. KVM is played by lists: lines, messages and ioeventfds are
  * written down, and a guest's write looks for an ioeventfd first, as KVM does.
  */
 #ifndef TESTS_VIRTIO_PCI_RIG_H
@@ -14,6 +14,8 @@
 #include "vmm/pci.h"
 
 enum { RIG_MEM32 = 0x80000000, RIG_IO = 0x1000, RIG_GSI = 16, RIG_IOEVENTFDS = 64 };
+/* Slots of virtio-mmio */
+enum { RIG_SLOTS = 0x3000000, RIG_STRIDE = 0x200, RIG_SLOT_GSI = 40, RIG_NR_SLOTS = 6 };
 
 struct irq_line {
 	u32 gsi;
@@ -32,7 +34,10 @@ struct rig_ioeventfd {
 /* What the VM told "KVM". One VM at a time. */
 static struct rig {
 	pthread_mutex_t lock;
-	bool level;			/* of the one line that is used */
+	bool level;			/* of the line that was set last: most tests have one */
+	bool levels[64];		/* of each GSI */
+	int irqfd_error;		/* irq_irqfd_add gives it */
+	int line_error;			/* irq_line_get gives it */
 	unsigned int msis;
 	struct msi_msg last_msi;
 	struct rig_ioeventfd io[RIG_IOEVENTFDS];
@@ -53,6 +58,8 @@ int vm_check_cap(const struct vm *vm, unsigned int cap)
 
 int irq_line_get(struct vm *vm, u32 gsi, struct irq_line **ret)
 {
+	if (rig.line_error)
+		return rig.line_error;
 	*ret = calloc(1, sizeof(**ret));
 	(*ret)->gsi = gsi;
 	return *ret ? 0 : -ENOMEM;
@@ -66,7 +73,7 @@ void irq_line_put(struct irq_line *line)
 void irq_line_set(struct irq_line *line, bool level)
 {
 	pthread_mutex_lock(&rig.lock);
-	rig.level = level;
+	rig.level = rig.levels[line->gsi % ARRAY_SIZE(rig.levels)] = level;
 	pthread_mutex_unlock(&rig.lock);
 }
 
@@ -96,7 +103,7 @@ void irq_route_del(struct vm *vm, u32 gsi)
 
 int irq_irqfd_add(struct vm *vm, u32 gsi, int fd, int resample_fd)
 {
-	return 0;
+	return rig.irqfd_error;
 }
 
 void irq_irqfd_del(struct vm *vm, u32 gsi, int fd)
@@ -231,6 +238,9 @@ static inline struct vm *rig_pci_vm(enum virtio_transport_kind kind, bool thread
 	rig.any_length = true;
 	rig_vm(vm, threaded);
 	vm->cfg.virtio_transport = kind;
+	vm->virtio_mmio = (struct virtio_mmio_slots){
+		.base = RIG_SLOTS, .stride = RIG_STRIDE, .gsi = RIG_SLOT_GSI, .nr = RIG_NR_SLOTS,
+	};
 	for (s = 0; s < IO_SPACES; s++) {
 		if (io_map_init(&vm->io[s], s == IO_PORT ? 0xffff : ~0ULL) < 0)
 			abort();

@@ -2,7 +2,7 @@
 /*
  * The modern PCI transport, as a driver sees it: capabilities, registers, interrupts, kicks, state.
  *
- * links: util/iov.c util/json.c virtio/pci.c virtio/pci-modern.c virtio/pci-legacy.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
+ * links: util/iov.c util/json.c virtio/pci.c virtio/pci-modern.c virtio/pci-legacy.c virtio/mmio.c virtio/core.c virtio/ring.c virtio/ring-split.c virtio/ring-packed.c
  * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c device.c memory.c state.c event.c
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
