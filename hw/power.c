@@ -101,18 +101,26 @@ static void power_free(struct device *dev)
 	free(p);
 }
 
+static void power_button(struct device *dev)
+{
+	set_events(container_of(dev, struct power, dev), 0, EVENT_BUTTON);
+}
+
 static const struct device_ops power_ops = {
-	.reset = power_reset, .save = power_save, .load = power_load, .free = power_free,
+	.reset = power_reset, .save = power_save, .load = power_load, .free = power_free, .power_button = power_button,
 };
 
 int power_button_press(struct vm *vm)
 {
-	struct device *dev = device_find(vm, DEV_POWER, 0);
+	struct device *dev;
 
-	if (!dev)
-		return -ENODEV;
-	set_events(container_of(dev, struct power, dev), 0, EVENT_BUTTON);
-	return 0;
+	list_for_each(dev, &vm->devices, node) {
+		if (dev->ops->power_button) {
+			dev->ops->power_button(dev);
+			return 0;
+		}
+	}
+	return -ENODEV;
 }
 
 int power_create(struct vm *vm, const struct power_config *cfg)

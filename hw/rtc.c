@@ -475,7 +475,8 @@ int rtc_create(struct vm *vm, const struct rtc_config *cfg)
 		goto put_irq;
 	rtc->dev.kind = DEV_RTC_MC146818;
 	device_describe_io(&rtc->dev, cfg->space, cfg->base, RTC_PORTS);
-	device_describe_irq(&rtc->dev, cfg->gsi, false);
+	/* IRQ 8 of the PC is edge; the chip holds its wire till register C is read. */
+	device_describe_irq(&rtc->dev, cfg->gsi, cfg->space == IO_MMIO);
 	device_add(vm, &rtc->dev, &rtc_ops, "rtc");
 	return 0;
 

@@ -36,7 +36,7 @@
 #include "vmm/vm.h"
 
 /* Registers [PC16550D register addresses] */
-enum { R_DATA, R_IER, R_IIR_FCR, R_LCR, R_MCR, R_LSR, R_MSR, R_SCR, R_COUNT };
+enum { R_DATA, R_IER, R_IIR_FCR, R_LCR, R_MCR, R_LSR, R_MSR, R_SCR, R_COUNT = SERIAL_REGISTERS };
 
 enum { IER_ERBFI = 1, IER_ETBEI = 2, IER_ELSI = 4, IER_EDSSI = 8, IER_BITS = 15 };
 enum {

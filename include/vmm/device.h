@@ -37,6 +37,7 @@ struct device_ops {
 	void (*save)(struct device *dev, struct state_writer *w);
 	int (*load)(struct device *dev, struct state_reader *r);
 	void (*free)(struct device *dev);
+	void (*power_button)(struct device *dev);	/* it has one, and it is pressed; any thread */
 	/* Its counters, as members of the JSON object open in @b. Main thread; the vCPUs may run. */
 	void (*stats)(struct device *dev, struct strbuf *b);
 };
@@ -53,6 +54,7 @@ enum dev_kind {
 	DEV_DEBUG_EXIT,
 	DEV_VIRTIO_MMIO,
 	DEV_FLASH,
+	DEV_GPIO_PL061,		/* with the power button on it */
 };
 
 enum { DEV_RESOURCES = 4 };

@@ -9,6 +9,7 @@
 #include "vmm/iomap.h"
 
 struct chardev;
+struct error;
 struct vm;
 
 /* 16550A UART. [PC16550D] Registers are 1 << @reg_shift bytes apart. */
@@ -16,10 +17,11 @@ struct serial_config {
 	enum io_space space;
 	u64 base;
 	u32 gsi;
-	unsigned int reg_shift;
+	unsigned int reg_shift;	/* 0..2 */
 	struct chardev *cd;	/* borrowed; NULL: output dropped */
 	bool wait_for_room;	/* block the guest rather than lose output (the console) */
 };
+enum { SERIAL_REGISTERS = 8 };
 int serial_create(struct vm *vm, const struct serial_config *cfg);
 /*
  * BREAK, and @key right after it, on the line that @cd is the other end of: Linux' magic SysRq. -ENODEV: no serial port; -EAGAIN: no driver
@@ -74,8 +76,27 @@ enum {
 	POWER_S5 = 5,			/* SLP_TYP of soft-off */
 };
 int power_create(struct vm *vm, const struct power_config *cfg);
-/* Presses the power button. Any thread. -ENODEV without one. */
+/* Presses the power button of the first device that has one (device_ops.power_button). Any thread. -ENODEV without one. */
 int power_button_press(struct vm *vm);
+
+/* PL061: eight lines, of which one is the power button, pressed while it reads 1. [ARM DDI 0190] */
+struct gpio_pl061_config {
+	u64 base;
+	u32 gsi;		/* level */
+};
+enum { PL061_SIZE = 0x1000, PL061_POWER_LINE = 3 };
+int gpio_pl061_create(struct vm *vm, const struct gpio_pl061_config *cfg);
+
+/*
+ * NOR flash of two 16-bit chips side by side, Intel's commands, with what it holds in a file. [JESD68.01], [Intel P30]
+ * The file's size is the flash's: a power of two, 64 KiB to 16 MiB (@max). A file that may not be written makes a flash with all blocks locked.
+ */
+struct flash_config {
+	u64 base;		/* 2 MiB aligned */
+	u64 max;		/* bytes that the machine has for it, at most 16 MiB; 0: 16 MiB */
+	const char *path;
+};
+int flash_create(struct vm *vm, const struct flash_config *cfg, struct error *err);
 
 /*
  * Ports 0x80 (diagnostics), 0x92 (fast A20, reset), 0xcf9 (reset control). Before the PCI host, whose ports enclose 0xcf9. On
