@@ -130,39 +130,20 @@ static const char *const sanitizers[] = {
 	"membarrier", "setrlimit", "mincore", "set_tid_address", "arch_prctl", "gettid", "getcwd", "mlock", "rt_sigtimedwait", "msync",
 };
 
-struct request {
-	uint32_t number;
-	unsigned int classes;
+#include "ioctls.h"
+
+struct arch {
+	const struct request *ioctls;
+	size_t nr_ioctls;
+	uint32_t token;
 };
 
-static const struct request ioctls[] = {
-	/* Devices interrupt from any thread of theirs; a guest moves BARs and starts drivers from any vCPU. */
-	{ KVM_SIGNAL_MSI, M | V | I | N }, { KVM_IRQ_LINE, M | V | I | N }, { KVM_SET_USER_MEMORY_REGION, M | V },
-	{ KVM_IOEVENTFD, M | V }, { KVM_IRQFD, M | V }, { KVM_SET_GSI_ROUTING, M | V }, { KVM_CHECK_EXTENSION, M | V },
-	{ KVM_RUN, V }, { KVM_GET_STATS_FD, M },
-	/* terminals */
-	{ TCGETS, M }, { TCSETS, M }, { TCSETSW, M }, { TCSETSF, M }, { TCFLSH, M }, { TIOCGPGRP, M }, { TIOCGWINSZ, M | V },
-	{ 0x802c542a /* TCGETS2 */, M }, { 0x402c542b /* TCSETS2 */, M }, { 0x402c542c, M }, { 0x402c542d, M },
-	/* block devices */
-	{ BLKDISCARD, DATA }, { BLKZEROOUT, DATA },
-	/* tap and vhost: a driver comes (vCPU), changes its mind by the control queue (loop), or goes (also the main thread) */
-	{ TUNSETOFFLOAD, M | V | I }, { TUNSETQUEUE, M | V | I }, { TUNSETVNETHDRSZ, M | V | I }, { TUNGETIFF, M | V | I },
-	{ TUNSETSNDBUF, M }, { SIOCSIFHWADDR, M },	/* a tap is given back as it was */
-	{ VHOST_SET_FEATURES, M | V | I }, { VHOST_SET_MEM_TABLE, M | V | I }, { VHOST_SET_VRING_NUM, M | V | I },
-	{ VHOST_SET_VRING_BASE, M | V | I }, { VHOST_GET_VRING_BASE, M | V | I }, { VHOST_SET_VRING_ADDR, M | V | I },
-	{ VHOST_SET_VRING_KICK, M | V | I }, { VHOST_SET_VRING_CALL, M | V | I }, { VHOST_SET_VRING_ERR, M | V | I },
-	{ VHOST_NET_SET_BACKEND, M | V | I },
-	/* user-mode network */
-	{ FIONREAD, N }, { FIONBIO, N },
-	/* the state of a vCPU: restart and debug on the main thread, a crash report on its own */
-	{ KVM_GET_ONE_REG, M | V }, { KVM_SET_ONE_REG, M }, { KVM_GET_MP_STATE, M | V }, { KVM_SET_MP_STATE, M },
-#if defined(__x86_64__)
-	{ KVM_GET_REGS, M | V }, { KVM_SET_REGS, M }, { KVM_GET_SREGS, M | V }, { KVM_SET_SREGS, M },
-	{ KVM_GET_MSRS, M | V }, { KVM_SET_MSRS, M }, { KVM_GET_LAPIC, M | V }, { KVM_SET_LAPIC, M }, { KVM_GET_XSAVE, M | V },
-	{ KVM_SET_XSAVE, M }, { KVM_GET_XCRS, M | V }, { KVM_SET_XCRS, M }, { KVM_GET_VCPU_EVENTS, M | V }, { KVM_SET_VCPU_EVENTS, M },
-	{ KVM_GET_DEBUGREGS, M | V }, { KVM_GET_IRQCHIP, M }, { KVM_SET_IRQCHIP, M }, { KVM_GET_PIT2, M }, { KVM_SET_PIT2, M },
-	{ KVM_KVMCLOCK_CTRL, M }, { KVM_NMI, M },
-#endif
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct arch arches[] = {
+	{ ioctls_x86, COUNT(ioctls_x86), SCMP_ARCH_X86_64 },
+	{ ioctls_arm, COUNT(ioctls_arm), SCMP_ARCH_AARCH64 },
+	{ ioctls_riscv, COUNT(ioctls_riscv), SCMP_ARCH_RISCV64 },
 };
 
 /* --- the making of a filter --- */
@@ -177,13 +158,22 @@ static void check(int r)
 	exit(1);
 }
 
-/* The call's number on the target; negative: it has none of that name. */
-static int number_of(uint32_t arch, const char *name)
+/*
+ * libseccomp takes numbers of the machine that it runs on, and itself makes the target's of them, by name: what the target's own number
+ * would mean here is another call. One that this machine does not have has a number below 0. False: the target has none of that name.
+ */
+static bool call_of(uint32_t arch, const char *name, int *ret_nr)
 {
-	int nr = seccomp_syscall_resolve_name_arch(arch, name);
-
 	progress = name;
-	return nr;
+	*ret_nr = seccomp_syscall_resolve_name(name);
+	return seccomp_syscall_resolve_name_arch(arch, name) >= 0;
+}
+
+/* Calls that all have. */
+static int number_of(const char *name)
+{
+	progress = name;
+	return seccomp_syscall_resolve_name(name);
 }
 
 static bool contains(const char *const *list, size_t len, const char *name)
@@ -195,8 +185,6 @@ static bool contains(const char *const *list, size_t len, const char *name)
 			return true;
 	return false;
 }
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Perhaps with some arguments only. */
 static bool is_allowed(const char *name, unsigned int class, bool sanitize)
@@ -217,16 +205,12 @@ static void add_allowed(scmp_filter_ctx ctx, uint32_t arch, unsigned int class, 
 	size_t i;
 	int nr;
 
-	for (i = 0; i < COUNT(allowed); i++) {
-		nr = number_of(arch, allowed[i].name);
-		if (nr >= 0 && (allowed[i].classes & class))
+	for (i = 0; i < COUNT(allowed); i++)
+		if (call_of(arch, allowed[i].name, &nr) && (allowed[i].classes & class))
 			check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0));
-	}
-	for (i = 0; sanitize && i < COUNT(sanitizers); i++) {
-		nr = number_of(arch, sanitizers[i]);
-		if (nr >= 0)
+	for (i = 0; sanitize && i < COUNT(sanitizers); i++)
+		if (call_of(arch, sanitizers[i], &nr))
 			check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0));
-	}
 }
 
 static void add_refused(scmp_filter_ctx ctx, uint32_t arch, unsigned int class, bool sanitize)
@@ -234,19 +218,35 @@ static void add_refused(scmp_filter_ctx ctx, uint32_t arch, unsigned int class, 
 	size_t i;
 	int nr;
 
-	for (i = 0; i < COUNT(refused); i++) {
-		nr = number_of(arch, refused[i].name);
-		if (nr >= 0 && !is_allowed(refused[i].name, class, sanitize))
+	for (i = 0; i < COUNT(refused); i++)
+		if (call_of(arch, refused[i].name, &nr) && !is_allowed(refused[i].name, class, sanitize))
 			check(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(refused[i].error), nr, 0));
-	}
-	for (i = 0; i < COUNT(never); i++) {
-		nr = number_of(arch, never[i]);
-		if (nr >= 0 && !is_allowed(never[i], class, sanitize))
+	for (i = 0; i < COUNT(never); i++)
+		if (call_of(arch, never[i], &nr) && !is_allowed(never[i], class, sanitize))
 			check(seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, nr, 0));
-	}
+}
+
+static const struct request *requests_of(uint32_t token, size_t *ret_nr)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(arches) && arches[i].token != token; i++)
+		;
+	*ret_nr = i < COUNT(arches) ? arches[i].nr_ioctls : 0;
+	return i < COUNT(arches) ? arches[i].ioctls : NULL;
 }
 
 #define LOW32(arg, value) SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, 0xffffffffU, (uint32_t)(value))
+
+static void add_ioctls(scmp_filter_ctx ctx, unsigned int class, const struct request *list, size_t len)
+{
+	const int nr = number_of("ioctl");
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (list[i].classes & class)
+			check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, LOW32(1, list[i].number)));
+}
 
 /* Calls whose arguments decide. An argument that the kernel takes as int is compared as one: musl and glibc extend it differently. */
 static void add_conditional(scmp_filter_ctx ctx, uint32_t arch, unsigned int class, bool sanitize)
@@ -256,43 +256,36 @@ static void add_conditional(scmp_filter_ctx ctx, uint32_t arch, unsigned int cla
 	/* What every thread of a process shares; the rest of the flags glibc and musl may choose. */
 	const uint64_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 	const uint64_t spaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
-	size_t i;
+	const struct request *own;
+	size_t i, nr_own;
 	int nr;
 
-	progress = "mmap, mprotect";
-	nr = seccomp_syscall_resolve_name_arch(arch, "mmap");
+	nr = number_of("mmap");
 	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
-	nr = seccomp_syscall_resolve_name_arch(arch, "mprotect");
+	nr = number_of("mprotect");
 	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
-	progress = "tgkill";
-	nr = seccomp_syscall_resolve_name_arch(arch, "tgkill");
+	nr = number_of("tgkill");
 	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, LOW32(0, OWN_PID)));
-	progress = "ioctl";
-	nr = seccomp_syscall_resolve_name_arch(arch, "ioctl");
-	for (i = 0; i < COUNT(ioctls); i++)
-		if (ioctls[i].classes & class)
-			check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, LOW32(1, ioctls[i].number)));
-	progress = "prctl";
-	nr = seccomp_syscall_resolve_name_arch(arch, "prctl");
+	add_ioctls(ctx, class, ioctls, COUNT(ioctls));
+	own = requests_of(arch, &nr_own);
+	add_ioctls(ctx, class, own, nr_own);
+	nr = number_of("prctl");
 	for (i = 0; !sanitize && i < COUNT(names); i++)
 		check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, LOW32(0, names[i])));
 	if ((class & (I | N)) && !sanitize) {
-		progress = "clone";
-		nr = seccomp_syscall_resolve_name_arch(arch, "clone");
+		nr = number_of("clone");
 		check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, SCMP_A0(SCMP_CMP_MASKED_EQ, thread | spaces, thread)));
 	}
 	if (class != N || sanitize)
 		return;
-	progress = "socket, open";
-	nr = seccomp_syscall_resolve_name_arch(arch, "socket");
+	nr = number_of("socket");
 	for (i = 0; i < COUNT(families); i++)
 		check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, LOW32(0, families[i])));
 	for (i = 0; i < COUNT(others); i++)
 		check(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), nr, 1, LOW32(0, others[i])));
-	nr = seccomp_syscall_resolve_name_arch(arch, "openat");
+	nr = number_of("openat");
 	check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)));
-	nr = seccomp_syscall_resolve_name_arch(arch, "open");
-	if (nr >= 0)
+	if (call_of(arch, "open", &nr))
 		check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1,
 				       SCMP_A1(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)));
 }
@@ -374,6 +367,17 @@ static void print_filter(const char *name, const struct sock_filter *insn, size_
 		check(-EINVAL);
 }
 
+/* The target's headers have the numbers that the filters have. */
+static void print_assertions(const struct request *list, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (list[i].name)
+			printf("_Static_assert((unsigned int)%s == 0x%08x, \"sandbox/gen/ioctls.h: %s\");\n", list[i].name,
+			       list[i].number, list[i].name);
+}
+
 static void print_names(uint32_t arch)
 {
 	char *name;
@@ -397,20 +401,21 @@ int main(int argc, char **argv)
 	static struct sock_filter insn[MAX_INSNS];
 	uint32_t arch = argc > 1 ? seccomp_arch_resolve_name(argv[1]) : 0;
 	bool sanitize = argc > 2 && !strcmp(argv[2], "sanitize");
+	const struct request *own;
+	size_t len, nr_own, most = 0;
 	unsigned int i;
-	size_t len, most = 0;
 
-	if (!arch) {
-		fprintf(stderr, "usage: policy ARCH [sanitize]\n");
+	own = requests_of(arch, &nr_own);
+	if (!own) {
+		fprintf(stderr, "usage: policy x86_64|aarch64|riscv64 [sanitize]\n");
 		return 129;
 	}
-#if !defined(__x86_64__)
-	if (arch == SCMP_ARCH_X86_64) {
-		fprintf(stderr, "policy: numbers of x86's ioctls are known on x86 only; build there, or with LIBS_OFF=seccomp\n");
-		return 1;
-	}
-#endif
-	printf("/* SPDX-License-Identifier: GPL-2.0-only */\n/* Made by sandbox/gen/policy.c. */\n#include <linux/filter.h>\n\n");
+	printf("/* SPDX-License-Identifier: GPL-2.0-only */\n/* Made by sandbox/gen/policy.c. */\n#include <linux/filter.h>\n"
+	       "#include <linux/fs.h>\n#include <linux/if_tun.h>\n#include <linux/kvm.h>\n#include <linux/sockios.h>\n"
+	       "#include <linux/vhost.h>\n#include <sys/ioctl.h>\n\n");
+	print_assertions(ioctls, COUNT(ioctls));
+	print_assertions(own, nr_own);
+	printf("\n");
 	for (i = 0; i < THREAD_CLASSES; i++) {
 		len = make_filter(arch, 1U << i, sanitize, insn);
 		most = len > most ? len : most;

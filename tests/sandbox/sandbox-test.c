@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Each class of threads in the real sandbox, in a process of its own: what it may not do is refused, what it needs is not.
- * links: sandbox/sandbox.c sandbox/filter.c sandbox/landlock.c x86/trap.c util/thread.c util/log.c util/str.c util/error.c
+ * links: sandbox/sandbox.c sandbox/filter.c sandbox/landlock.c $(A)/trap.c util/thread.c util/log.c util/str.c util/error.c
  */
 #include "util/sandbox.h"
 
