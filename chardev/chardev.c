@@ -41,13 +41,13 @@ int chardev_parse(const char *spec, struct chardev_config *ret)
 	return -EINVAL;
 }
 
-/* Begins a call into the client; NULL when there is none. */
-static struct chardev_client *client_enter(struct chardev *cd)
+/* Begins a call into the client, or with @input into who reads in its place; NULL when there is none. */
+static struct chardev_client *client_enter(struct chardev *cd, bool input)
 {
 	struct chardev_client *c;
 
 	pthread_mutex_lock(&cd->lock);
-	c = cd->client;
+	c = input && cd->reader ? cd->reader : cd->client;
 	cd->calling = c != NULL;
 	pthread_mutex_unlock(&cd->lock);
 	return c;
@@ -63,7 +63,7 @@ static void client_leave(struct chardev *cd)
 
 size_t chardev_client_receive(struct chardev *cd, const u8 *buf, size_t len)
 {
-	struct chardev_client *c = client_enter(cd);
+	struct chardev_client *c = client_enter(cd, true);
 	size_t n;
 
 	if (!c)
@@ -90,7 +90,7 @@ static void chardev_work(struct event_work *w)
 
 	if (hung && cd->ops->hangup)
 		cd->ops->hangup(cd);
-	c = client_enter(cd);
+	c = client_enter(cd, false);
 	if (c) {
 		if (changed && c->changed)
 			c->changed(c);
@@ -119,6 +119,18 @@ void chardev_set_client(struct chardev *cd, struct chardev_client *client)
 	pthread_mutex_unlock(&cd->lock);
 	if (client)
 		chardev_post(cd);
+}
+
+void chardev_divert_input(struct chardev *cd, struct chardev_client *reader)
+{
+	bool on_loop = event_loop_is_current(cd->loop);
+
+	pthread_mutex_lock(&cd->lock);
+	cd->reader = reader;
+	while (!reader && cd->calling && !on_loop)
+		pthread_cond_wait(&cd->idle, &cd->lock);
+	pthread_mutex_unlock(&cd->lock);
+	chardev_post(cd);
 }
 
 void chardev_resume_input(struct chardev *cd)

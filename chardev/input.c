@@ -93,7 +93,7 @@ static bool wanted(struct chardev *cd)
 	bool have;
 
 	pthread_mutex_lock(&cd->lock);
-	have = cd->client != NULL;
+	have = cd->client || cd->reader;
 	pthread_mutex_unlock(&cd->lock);
 	return have || cd->in_keep_reading;
 }

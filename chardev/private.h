@@ -54,6 +54,7 @@ struct chardev {
 	pthread_cond_t room;		/* output left, or nobody waits for it any more */
 	pthread_cond_t idle;		/* a client's callback returned */
 	struct chardev_client *client;	/* borrowed */
+	struct chardev_client *reader;	/* borrowed: takes the input in place of client; or NULL */
 	bool calling;			/* the loop's thread is in a callback of client */
 	int out_fd;			/* the kind's; -1: none */
 	u8 *out;			/* owned: ring of CHARDEV_OUT_SIZE */

@@ -62,6 +62,12 @@ void chardev_close(struct chardev *cd);
 /* At most one client; NULL detaches and, unless on the loop's thread, waits for a running callback. */
 void chardev_set_client(struct chardev *cd, struct chardev_client *client);
 
+/*
+ * Input goes to @reader->receive and no longer to the client: for a guest that reads its console by calls to firmware and not at a
+ * device. NULL ends that and, unless on the loop's thread, waits for a running callback. Any thread.
+ */
+void chardev_divert_input(struct chardev *cd, struct chardev_client *reader);
+
 /* Gives the bytes taken (all, unless the buffer is full). Any thread. */
 size_t chardev_write(struct chardev *cd, const u8 *buf, size_t len);
 /*

@@ -790,6 +790,48 @@ TEST(no_callback_after_the_client_was_taken_away)
 	close_cd(cd);
 }
 
+static char diverted[64];
+static _Atomic size_t diverted_len;
+
+static size_t divert_receive(struct chardev_client *c, const u8 *buf, size_t len)
+{
+	memcpy(diverted + diverted_len, buf, MIN(len, sizeof(diverted) - diverted_len));
+	diverted_len += len;
+	return len;
+}
+
+TEST(input_is_diverted_and_comes_back)
+{
+	struct chardev_client reader = { .receive = divert_receive };
+	struct chardev *cd;
+	size_t before;
+	int fd, i;
+
+	diverted_len = 0;
+	cd = open_pipe_in(&fd);
+	CHECK(cd);
+	before = got_len();
+	chardev_divert_input(cd, &reader);	/* with no client: somebody reads all the same */
+	CHECK_EQ(write(fd, "one", 3), 3);
+	for (i = 0; i < 1000 && diverted_len < 3; i++)
+		loop_turn();
+	chardev_set_client(cd, &cl.c);
+	CHECK_EQ(write(fd, "two", 3), 3);
+	for (i = 0; i < 1000 && diverted_len < 6; i++)
+		loop_turn();
+	CHECK_EQ(diverted_len, 6);
+	CHECK(!memcmp(diverted, "onetwo", 6));
+	CHECK_EQ(got_len(), before);
+	chardev_send_break(cd);		/* is not input */
+	CHECK(wait_count(&cl.breaks, 1));
+	chardev_divert_input(cd, NULL);
+	CHECK_EQ(write(fd, "x", 1), 1);
+	CHECK(wait_len(before + 1));
+	CHECK_EQ(diverted_len, 6);
+	close(fd);
+	close_cd(cd);
+}
+
 TEST(break_reaches_the_client)
 {
 	struct chardev *cd = open_cd(CHARDEV_NONE, NULL);
@@ -1353,6 +1395,7 @@ int main(void)
 	RUN(a_client_without_room_holds_input_back_unharmed);
 	RUN(a_regular_file_and_dev_null_are_input_too);
 	RUN(no_callback_after_the_client_was_taken_away);
+	RUN(input_is_diverted_and_comes_back);
 	RUN(break_reaches_the_client);
 	RUN(a_tty_is_raw_while_open_and_restored_after);
 	RUN(keys_reach_the_guest_except_those_after_ctrl_a);
