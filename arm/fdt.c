@@ -103,14 +103,14 @@ static void cpus_dt(struct vm *vm, struct dt *t)
 	dt_end(t);
 }
 
-/* [Arm DEN0022] KVM answers PSCI; numbers of the calls are those of 0.2 and later. */
-static void psci_dt(struct dt *t)
+/* [Arm DEN0022] KVM answers PSCI; numbers of the calls are those of 0.2 and later. A guest at EL2 has HVC for itself. */
+static void psci_dt(struct vm *vm, struct dt *t)
 {
 	static const char *const compatible[] = { "arm,psci-1.0", "arm,psci-0.2", NULL };
 
 	dt_node(t, "psci");
 	dt_strs(t, "compatible", compatible);
-	dt_str(t, "method", "hvc");
+	dt_str(t, "method", vm->arch->features.nested ? "smc" : "hvc");
 	dt_end(t);
 }
 
@@ -152,7 +152,7 @@ int arm_dt_nodes(struct vm *vm, struct dt *t, struct dt_interrupts *ret, struct 
 	dt_u32(t, "interrupt-parent", ret->phandle);
 	gic_dt(vm, t, ret);
 	cpus_dt(vm, t);
-	psci_dt(t);
+	psci_dt(vm, t);
 	timer_dt(vm, t);
 	if (vm->arch->features.pmu)
 		pmu_dt(vm, t);

@@ -139,6 +139,14 @@ TEST(each_vcpu_has_a_node)
 	CHECK_STR(text("/psci", "compatible"), "arm,psci-1.0");
 }
 
+TEST(a_guest_at_el2_calls_by_smc)
+{
+	make(GIC_V3, 1);
+	arch.features.nested = true;
+	CHECK(write_tree());
+	CHECK_STR(text("/psci", "method"), "smc");
+}
+
 TEST(timers_are_the_four_of_the_binding)
 {
 	static const u32 ppi[] = { 13, 14, 11, 10 };
@@ -211,6 +219,7 @@ int main(void)
 	RUN(gicv2_with_frame);
 	RUN(lines_are_spis_of_their_number);
 	RUN(each_vcpu_has_a_node);
+	RUN(a_guest_at_el2_calls_by_smc);
 	RUN(timers_are_the_four_of_the_binding);
 	RUN(gicv2_names_the_cpus_of_a_ppi);
 	RUN(what_is_asked_for_is_told);
