@@ -104,7 +104,6 @@ struct arch_vm {
 	struct arm_features features;
 	struct dt_entry entry;
 	void *pvtime;			/* owned: its memory, PVTIME_SIZE; NULL: none */
-	bool smccc_forwarded;		/* KVM hands hypercalls to us (smccc.c) */
 };
 
 struct arch_vcpu {

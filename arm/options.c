@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The options that only this machine has, and what can be judged of a config without a KVM. Names are kvmtool's where it has the option.
- * Features of the CPU are features.c's, the flash's file is flash.c's.
+ * Features of the CPU are features.c's, the flash's file is flash.c's; dt/options.c has what other machines have too.
  *
  * Main thread.
  */
@@ -14,6 +14,7 @@
 #include "vmm/config.h"
 
 #define MACHINE_OPT(field) .offset = offsetof(struct vm_config, machine.field)
+#define INSN_ALIGN 4U
 #define RAM_ALIGN (2 * MIB)	/* of a kernel's base [Linux Documentation/arch/arm64/booting 4] */
 
 static int opt_irqchip(void *ctx, const struct option_def *opt, const char *value, struct error *err)
@@ -24,17 +25,6 @@ static int opt_irqchip(void *ctx, const struct option_def *opt, const char *valu
 	if (gic_kind_named(value, &kind) < 0)
 		return option_bad(err, opt, value, "auto, gicv3-its, gicv3, gicv2m or gicv2");
 	cfg->machine.irqchip = kind == GIC_NONE ? NULL : value;
-	return 0;
-}
-
-static int opt_kaslr_seed(void *ctx, const struct option_def *opt, const char *value, struct error *err)
-{
-	struct vm_config *cfg = ctx;
-
-	cfg->machine.kaslr_seed_given = value;
-	cfg->machine.kaslr_seed = 0;
-	if (value && str_to_u64(value, UINT64_MAX, &cfg->machine.kaslr_seed) < 0)
-		return option_bad(err, opt, value, "a number of 64 bits, 0 for none");
 	return 0;
 }
 
@@ -72,11 +62,8 @@ const struct option_def arch_options[] = {
 	{ 0, "sve-max-vl", "bits", "longest SVE vector: a multiple of 128 (default: the host's)", option_uint, MACHINE_OPT(sve_max_vl) },
 	{ 0, "aarch32", NULL, "32 bit guest", option_bool, MACHINE_OPT(aarch32) },
 	{ 0, "nested", NULL, "the guest may have guests: EL2, where KVM has it", option_bool, MACHINE_OPT(nested) },
-	{ 0, "kaslr-seed", "n", "seed of the kernel's address randomisation, 0: none (default: a random one)", opt_kaslr_seed },
+	DT_OPTIONS,
 	{ 0, "firmware-address", "addr", "where --firmware is loaded (default: RAM's start)", opt_firmware_address },
-	{ 0, "dump-dtb", "file", "write the device tree to a file as well", option_str, MACHINE_OPT(dump_dtb) },
-	{ 0, "dtb-overlay", "file", "apply an overlay (.dtbo) to the device tree", option_str, MACHINE_OPT(dtb_overlay) },
-	{ 0, "fdt-overlay", "file", NULL, option_str, MACHINE_OPT(dtb_overlay) },
 	{ 0, "override-bad-firmware-cntfrq", "hz", "frequency of the timer, told in the device tree, where the host's firmware set a wrong one",
 	  opt_cntfrq },
 	{ 0, "force-pci", NULL, NULL, opt_force_pci },
@@ -97,17 +84,9 @@ static int check_ram(const struct vm_config *cfg, struct error *err)
 	if (m->firmware_address < base || m->firmware_address - base >= cfg->mem_size)
 		return error_set(err, -EINVAL, "--firmware-address 0x%llx: RAM is %lluM at 0x%llx", (unsigned long long)m->firmware_address,
 				 (unsigned long long)(cfg->mem_size / MIB), (unsigned long long)base);
-	return 0;
-}
-
-static int check_format(const struct vm_config *cfg, struct error *err)
-{
-	static const char *const foreign[] = {
-		[KERNEL_BZIMAGE] = "bzimage", [KERNEL_ELF] = "elf", [KERNEL_PVH] = "pvh", [KERNEL_MULTIBOOT] = "multiboot",
-	};
-
-	if (cfg->kernel_format < ARRAY_SIZE(foreign) && foreign[cfg->kernel_format])
-		return error_set(err, -EOPNOTSUPP, "--kernel-format %s: not a format of arm64", foreign[cfg->kernel_format]);
+	if (!is_aligned(m->firmware_address, INSN_ALIGN))
+		return error_set(err, -EINVAL, "--firmware-address 0x%llx: want a multiple of %u", (unsigned long long)m->firmware_address,
+				 INSN_ALIGN);
 	return 0;
 }
 
@@ -123,16 +102,13 @@ int arch_config_check(const struct vm_config *cfg, struct error *err)
 		return error_set(err, -EINVAL, "--cpus %u: with --irqchip %s at most %u", cfg->cpus, gic_name(kind), gic_kind_vcpus(kind));
 	r = check_ram(cfg, err);
 	if (!r)
-		r = check_format(cfg, err);
+		r = dt_check_format(cfg, "arm64", err);
 	return r < 0 ? r : arm_features_check(cfg, err);
 }
 
 const char *const *arch_kernel_search(void)
 {
-	static const char *const paths[] = {
-		"./Image", "arch/arm64/boot/Image", "../../arch/arm64/boot/Image", "arch/arm64/boot/Image.gz", "arch/arm64/boot/vmlinuz.efi",
-		"/boot/vmlinuz-%r", "/boot/Image-%r", NULL,
-	};
+	static const char *const paths[] = { DT_KERNEL_PATHS("arm64"), NULL };
 
 	return paths;
 }

@@ -74,7 +74,6 @@ int smccc_filter(struct vm *vm, const struct smccc_range *table, unsigned int nr
 			return error_set_errno(err, -errno, "hypercalls 0x%08x to 0x%08x: KVM's filter", f.base,
 					       f.base + f.nr_functions - 1);
 	}
-	vm->arch->smccc_forwarded = true;
 	return 0;
 }
 

@@ -21,7 +21,11 @@
 #include "util/str.h"
 #include "vmm/vm.h"
 
-enum { SEED_BYTES = 64, OVERLAY_MAX = 1024 * 1024 };
+enum {
+	SEED_BYTES = 64,
+	/* What libfdt does for an overlay grows with the square of its nodes and properties, and it calls itself for each level of them. */
+	OVERLAY_MAX = 1024 * 1024, OVERLAY_PARTS = 4096, OVERLAY_DEPTH = 32,
+};
 
 #define DTB_ALIGN (2 * MIB)
 #define DTB_REACH (512 * MIB)
@@ -173,6 +177,22 @@ static void memory(struct loader *l, struct dt *t)
 	}
 }
 
+/* Is it small enough to be merged in a moment? @fdt was checked. */
+static bool overlay_is_modest(const void *fdt)
+{
+	int off = 0, next, depth = 0, parts = 0;
+	u32 tag;
+
+	do {
+		tag = fdt_next_tag(fdt, off, &next);
+		depth += tag == FDT_BEGIN_NODE;
+		depth -= tag == FDT_END_NODE;
+		parts += tag == FDT_BEGIN_NODE || tag == FDT_PROP;
+		off = next;
+	} while (tag != FDT_END && depth <= OVERLAY_DEPTH && parts <= OVERLAY_PARTS);
+	return tag == FDT_END;
+}
+
 /* Reads a user's overlay, whole, into memory that the caller frees. */
 static int read_overlay(struct loader *l, const char *path, void **ret, struct error *err)
 {
@@ -196,6 +216,9 @@ static int read_overlay(struct loader *l, const char *path, void **ret, struct e
 		if (r < 0)
 			r = error_set(err, -EINVAL, "device tree overlay '%s': not a compiled device tree (.dtbo): %s", path,
 				      fdt_strerror(r));
+		else if (!overlay_is_modest(buf))
+			r = error_set(err, -E2BIG, "device tree overlay '%s': more than %d nodes and properties, or %d levels of them", path,
+				      OVERLAY_PARTS, OVERLAY_DEPTH);
 	}
 	boot_image_close(img);
 	if (!r)

@@ -8,7 +8,10 @@
 #ifndef DT_DT_H
 #define DT_DT_H
 
+#include <stddef.h>
+
 #include "util/error.h"
+#include "util/options.h"
 #include "vmm/boot.h"
 #include "vmm/config.h"
 #include "vmm/memory.h"
@@ -107,5 +110,25 @@ struct dt_entry {
  * are opened at the first boot only).
  */
 int dt_boot_load(struct vm *vm, const struct dt_machine *m, struct dt_entry *ret, struct error *err);
+
+/* --- options.c --- */
+
+int dt_opt_kaslr_seed(void *ctx, const struct option_def *opt, const char *value, struct error *err);
+
+/* Rows for arch_options[]. */
+#define DT_OPTIONS \
+	{ 0, "kaslr-seed", "n", "seed of the kernel's address randomisation, 0: none (default: a random one)", dt_opt_kaslr_seed }, \
+	{ 0, "dump-dtb", "file", "write the device tree to a file as well", option_str, .offset = offsetof(struct vm_config, machine.dump_dtb) }, \
+	{ 0, "dtb-overlay", "file", "apply an overlay (.dtbo) to the device tree", option_str, \
+	  .offset = offsetof(struct vm_config, machine.dtb_overlay) }, \
+	{ 0, "fdt-overlay", "file", NULL, option_str, .offset = offsetof(struct vm_config, machine.dtb_overlay) }
+
+/* For arch_config_check(): cfg's kernel_format is one that dt_image_parse() knows. @machine: its name, for the refusal. */
+int dt_check_format(const struct vm_config *cfg, const char *machine, struct error *err);
+
+/* For arch_kernel_search(); @arch: what Linux calls its folder. */
+#define DT_KERNEL_PATHS(arch) \
+	"./Image", "arch/" arch "/boot/Image", "../../arch/" arch "/boot/Image", "arch/" arch "/boot/Image.gz", "arch/" arch "/boot/vmlinuz.efi", \
+	"/boot/vmlinuz-%r", "/boot/Image-%r"
 
 #endif

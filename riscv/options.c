@@ -26,17 +26,6 @@ static int opt_irqchip(void *ctx, const struct option_def *opt, const char *valu
 	return 0;
 }
 
-static int opt_kaslr_seed(void *ctx, const struct option_def *opt, const char *value, struct error *err)
-{
-	struct vm_config *cfg = ctx;
-
-	cfg->machine.kaslr_seed_given = value;
-	cfg->machine.kaslr_seed = 0;
-	if (value && str_to_u64(value, UINT64_MAX, &cfg->machine.kaslr_seed) < 0)
-		return option_bad(err, opt, value, "a number of 64 bits, 0 for none");
-	return 0;
-}
-
 /* A number the guest's firmware interface tells of its maker; each value is one. */
 static int opt_id(const struct option_def *opt, const char *value, bool *given, u64 *id, struct error *err)
 {
@@ -79,11 +68,8 @@ static int opt_firmware_address(void *ctx, const struct option_def *opt, const c
 
 const struct option_def arch_options[] = {
 	{ 0, "irqchip", "kind", "interrupt controller: aia or plic (default auto: aia where KVM has it)", opt_irqchip },
-	{ 0, "kaslr-seed", "n", "seed of the kernel's address randomisation, 0: none (default: a random one)", opt_kaslr_seed },
+	DT_OPTIONS,
 	{ 0, "firmware-address", "addr", NULL, opt_firmware_address },
-	{ 0, "dump-dtb", "file", "write the device tree to a file as well", option_str, MACHINE_OPT(dump_dtb) },
-	{ 0, "dtb-overlay", "file", "apply an overlay (.dtbo) to the device tree", option_str, MACHINE_OPT(dtb_overlay) },
-	{ 0, "fdt-overlay", "file", NULL, option_str, MACHINE_OPT(dtb_overlay) },
 	{ 0, "custom-mvendorid", "n", "what the guest's vCPUs give as their vendor", opt_mvendorid },
 	{ 0, "custom-marchid", "n", "and as their architecture", opt_marchid },
 	{ 0, "custom-mimpid", "n", "and as their implementation", opt_mimpid },
@@ -91,17 +77,6 @@ const struct option_def arch_options[] = {
 	SBI_EXTENSIONS(SBI_OPTION)
 	{ 0, NULL },
 };
-
-static int check_format(const struct vm_config *cfg, struct error *err)
-{
-	static const char *const foreign[] = {
-		[KERNEL_BZIMAGE] = "bzimage", [KERNEL_ELF] = "elf", [KERNEL_PVH] = "pvh", [KERNEL_MULTIBOOT] = "multiboot",
-	};
-
-	if (cfg->kernel_format < ARRAY_SIZE(foreign) && foreign[cfg->kernel_format])
-		return error_set(err, -EOPNOTSUPP, "--kernel-format %s: not a format of riscv64", foreign[cfg->kernel_format]);
-	return 0;
-}
 
 int arch_config_check(const struct vm_config *cfg, struct error *err)
 {
@@ -115,16 +90,13 @@ int arch_config_check(const struct vm_config *cfg, struct error *err)
 				 (unsigned long long)cfg->machine.ram_base, RAM_BASE);
 	if (riscv_irqchip_kind(cfg->machine.irqchip) < 0)
 		return error_set(err, -EINVAL, "--irqchip '%s': want auto, aia or plic", cfg->machine.irqchip);
-	r = check_format(cfg, err);
+	r = dt_check_format(cfg, "riscv64", err);
 	return r < 0 ? r : isa_check(cfg, err);
 }
 
 const char *const *arch_kernel_search(void)
 {
-	static const char *const paths[] = {
-		"./Image", "arch/riscv/boot/Image", "../../arch/riscv/boot/Image", "arch/riscv/boot/Image.gz", "arch/riscv/boot/vmlinuz.efi",
-		"/boot/vmlinuz-%r", "/boot/Image-%r", NULL,
-	};
+	static const char *const paths[] = { DT_KERNEL_PATHS("riscv"), NULL };
 
 	return paths;
 }

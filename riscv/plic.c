@@ -91,18 +91,36 @@ static u32 best_source(const struct plic *p, const struct plic_context *c)
 	return best;
 }
 
+static void tell_kvm(struct plic *p, unsigned int n, bool raise)
+{
+	struct kvm_interrupt irq = { .irq = raise ? INTERRUPT_SET : INTERRUPT_UNSET };
+
+	p->ctx[n].raised = raise;
+	if (ioctl(p->vm->vcpu[n].fd, KVM_INTERRUPT, &irq) < 0)
+		log_ratelimited(&p->rate, LOG_WARNING, p->dev.name, "KVM_INTERRUPT of vCPU %u: %s", n, strerror(errno));
+}
+
 static void update_context(struct plic *p, unsigned int n)
 {
 	struct plic_context *c = &p->ctx[n];
 	u32 best = best_source(p, c);
 	bool raise = best && p->priority[best] > c->threshold;	/* [PLIC 7] */
-	struct kvm_interrupt irq = { .irq = raise ? INTERRUPT_SET : INTERRUPT_UNSET };
 
-	if (raise == c->raised)
-		return;
-	c->raised = raise;
-	if (ioctl(p->vm->vcpu[n].fd, KVM_INTERRUPT, &irq) < 0)
-		log_ratelimited(&p->rate, LOG_WARNING, p->dev.name, "KVM_INTERRUPT of vCPU %u: %s", n, strerror(errno));
+	if (raise != c->raised)
+		tell_kvm(p, n, raise);
+}
+
+/*
+ * The guest sets a context up. Its hart may have been started since it was last told of: KVM's reset of a vCPU forgets the interrupt, and there
+ * is no exit for that.
+ */
+static void open_context(struct plic *p, unsigned int n)
+{
+	bool told = p->ctx[n].raised;
+
+	update_context(p, n);
+	if (told && p->ctx[n].raised)
+		tell_kvm(p, n, true);
 }
 
 /* Something about source @n changed: it concerns those who enabled it. */
@@ -204,7 +222,7 @@ static void write_locked(struct plic *p, u64 off, u32 val)
 		update_context(p, ctx);
 	} else if (find_context(p, off, &ctx, &n) && n == CONTEXT_THRESHOLD) {
 		p->ctx[ctx].threshold = val & PRIORITY_MASK;
-		update_context(p, ctx);
+		open_context(p, ctx);
 	} else if (find_context(p, off, &ctx, &n) && n == CONTEXT_CLAIM) {
 		complete(p, ctx, val);
 	}

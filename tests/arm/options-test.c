@@ -2,7 +2,7 @@
 /*
  * The arm64 machine's options, and what of a config it refuses.
  *
- * links: arm/options.c arm/map.c util/options.c util/str.c util/error.c
+ * links: arm/options.c arm/map.c dt/options.c util/options.c util/str.c util/error.c
  */
 #include <errno.h>
 
@@ -135,8 +135,11 @@ TEST(firmware_address_is_in_ram_and_for_firmware)
 	CHECK_STR(err.msg, "--firmware-address 0x7fffffff: RAM is 1024M at 0x80000000");
 	cfg.machine.firmware_address = 0xc0000000;
 	CHECK_EQ(arch_config_check(&cfg, &err), -EINVAL);
-	cfg.machine.firmware_address = 0xbfffffff;
+	cfg.machine.firmware_address = 0xbffffffc;
 	CHECK_EQ(arch_config_check(&cfg, &err), 0);
+	cfg.machine.firmware_address = 0xbffffffe;
+	CHECK_EQ(arch_config_check(&cfg, &err), -EINVAL);
+	CHECK_STR(err.msg, "--firmware-address 0xbffffffe: want a multiple of 4");
 }
 
 TEST(kernels_of_a_pc_are_refused)

@@ -113,7 +113,6 @@ TEST(kvm_is_told_of_ranges_it_does_not_handle)
 	CHECK(filter[2].base == 0xffffff00 && filter[2].nr == 0x100 && filter[2].action == 2);
 	for (i = 0; i < sizeof(filter[0].pad); i++)
 		CHECK_EQ(filter[0].pad[i], 0);
-	CHECK(arch.smccc_forwarded);
 }
 
 TEST(a_host_without_filter_is_fine)
@@ -122,7 +121,6 @@ TEST(a_host_without_filter_is_fine)
 	has_filter = false;
 	CHECK_EQ(smccc_init(&vm, &err), 0);
 	CHECK_EQ(filters, 0);
-	CHECK(!arch.smccc_forwarded);
 }
 
 TEST(a_filter_that_kvm_refuses_is_an_error)
@@ -131,7 +129,6 @@ TEST(a_filter_that_kvm_refuses_is_an_error)
 	filter_error = EEXIST;
 	CHECK_EQ(smccc_filter(&vm, table, 1, &err), -EEXIST);
 	CHECK(strstr(err.msg, "0x86000000 to 0x86000003"));
-	CHECK(!arch.smccc_forwarded);
 }
 
 TEST(calls_go_by_the_table)

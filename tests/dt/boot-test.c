@@ -391,6 +391,51 @@ TEST(overlay_that_is_too_large_is_refused)
 	CHECK_REFUSED(boot(image, sizeof(image)), -EINVAL, "FDT_ERR_NOSPACE");
 }
 
+/* An overlay of @wide empty properties, or of @deep nodes each in the other. */
+static size_t make_many(void *buf, int room, unsigned int wide, unsigned int deep)
+{
+	char name[16];
+	unsigned int i;
+
+	fdt_create(buf, room);
+	fdt_finish_reservemap(buf);
+	fdt_begin_node(buf, "");
+	fdt_begin_node(buf, "fragment@0");
+	fdt_property_string(buf, "target-path", "/");
+	fdt_begin_node(buf, "__overlay__");
+	for (i = 0; i < wide; i++) {
+		snprintf(name, sizeof(name), "p%u", i);
+		fdt_property(buf, name, NULL, 0);
+	}
+	for (i = 0; i < deep; i++)
+		fdt_begin_node(buf, "n");
+	for (i = 0; i < deep + 3; i++)
+		fdt_end_node(buf);
+	return fdt_finish(buf) < 0 ? 0 : fdt_totalsize(buf);
+}
+
+/* Three nodes, one in the other, and a property are around what is asked for. */
+TEST(overlay_that_would_take_long_is_refused)
+{
+	static const struct { unsigned int wide, deep; bool fits; } t[] = {
+		{ 4092, 0, true }, { 4093, 0, false }, { 40000, 0, false }, { 0, 29, true }, { 0, 30, false }, { 0, 80000, false },
+	};
+	static u8 buf[1024 * 1024];
+	unsigned int i;
+	size_t len;
+
+	make_image(image);
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		len = make_many(buf, sizeof(buf), t[i].wide, t[i].deep);
+		CHECK(len);
+		fake.cfg.machine.dtb_overlay = file_with(buf, len);
+		if (t[i].fits)
+			CHECK_BOOTS(boot(image, sizeof(image)));
+		else
+			CHECK_REFUSED(boot(image, sizeof(image)), -E2BIG, "more than 4096 nodes and properties, or 32 levels");
+	}
+}
+
 /* --- dump --- */
 
 static bool dumped(const char *path)
@@ -531,6 +576,7 @@ int main(void)
 	RUN_IN_VM(overlay_without_a_target_is_refused, 64 * MIB);
 	RUN_IN_VM(overlay_that_is_none_is_refused, 64 * MIB);
 	RUN_IN_VM(overlay_that_is_too_large_is_refused, 64 * MIB);
+	RUN_IN_VM(overlay_that_would_take_long_is_refused, 64 * MIB);
 	RUN_IN_VM(dump_is_the_tree, 64 * MIB);
 	RUN_IN_VM(dump_that_fails_fails_the_boot, 64 * MIB);
 	RUN_IN_VM(restart_opens_no_file, 64 * MIB);

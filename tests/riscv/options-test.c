@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The machine's own options: each one's effect and its refusals, and what a config may not ask of this machine.
- * links: riscv/options.c util/options.c util/str.c util/error.c
+ * links: riscv/options.c dt/options.c util/options.c util/str.c util/error.c
  */
 #include "tests/tap.h"
 

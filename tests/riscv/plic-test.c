@@ -304,12 +304,27 @@ TEST(change_is_told_to_kvm_once)
 	wire_set(1, true);
 	wire_set(2, true);
 	wr(reg_priority(1), 4);
-	wr(reg_threshold(0), 0);
 	CHECK_EQ(calls, 1);
 	CHECK_EQ(rd(reg_claim(0)), 1);
 	CHECK_EQ(calls, 1);
 	CHECK_EQ(rd(reg_claim(0)), 2);
 	CHECK_EQ(calls, 2);
+	rig_down();
+}
+
+/* As KVM's reset of a vCPU that SBI starts does, of which there is no exit. */
+TEST(hart_that_lost_its_interrupt_has_it_again_when_it_sets_its_threshold)
+{
+	rig_up(2);
+	enable(1, 1, 1);
+	wire_set(1, true);
+	CHECK(line[1]);
+	line[1] = false;
+	wr(reg_threshold(1), 0);
+	CHECK(line[1]);
+	wr(reg_threshold(1), 7);
+	CHECK(!line[1]);
+	CHECK_EQ(wrong, 0);
 	rig_down();
 }
 
@@ -530,6 +545,7 @@ int main(void)
 	RUN(disabling_withdraws_and_keeps_the_request);
 	RUN(all_sources_are_claimed_once);
 	RUN(change_is_told_to_kvm_once);
+	RUN(hart_that_lost_its_interrupt_has_it_again_when_it_sets_its_threshold);
 	RUN(refusal_by_kvm_is_survived);
 	RUN(reset_leaves_the_wires_alone);
 	RUN(wires_and_harts_at_once);
