@@ -62,11 +62,11 @@ static const struct request ioctls_x86[] = {
 static const struct request ioctls_arm[] = {
 	{ "KVM_ARM_VCPU_INIT", 0x4020aeae, M }, REQUEST(KVM_GET_REG_LIST, M | V), REQUEST(KVM_SET_ONE_REG, V),
 	{ "KVM_GET_VCPU_EVENTS", 0x8040ae9f, M | V }, { "KVM_SET_VCPU_EVENTS", 0x4040aea0, M | V },
-	REQUEST(KVM_GET_DEVICE_ATTR, M), REQUEST(KVM_SET_DEVICE_ATTR, M), REQUEST(KVM_HAS_DEVICE_ATTR, M),
+	REQUEST(KVM_SET_DEVICE_ATTR, M),
 };
 
 /* Where KVM has no interrupt controller, lkvm's own tells each vCPU of its line. */
 static const struct request ioctls_riscv[] = {
 	REQUEST(KVM_GET_REG_LIST, M | V), REQUEST(KVM_INTERRUPT, M | V | I | N),
-	REQUEST(KVM_GET_DEVICE_ATTR, M), REQUEST(KVM_SET_DEVICE_ATTR, M), REQUEST(KVM_HAS_DEVICE_ATTR, M),
+	REQUEST(KVM_SET_DEVICE_ATTR, M),
 };

@@ -156,6 +156,7 @@ static int be_dumpable(void) { return result_of(prctl(PR_SET_DUMPABLE, 1, 0, 0, 
 static int type_on_a_terminal(void) { return result_of(ioctl(data_fd, TIOCSTI, "x")); }
 static int make_a_vm(void) { return result_of(ioctl(data_fd, KVM_CREATE_VM, 0)); }
 static int run_a_vcpu(void) { return result_of(ioctl(data_fd, KVM_RUN, 0)); }
+static int ask_a_kvm_device(void) { return result_of(ioctl(data_fd, KVM_GET_DEVICE_ATTR, NULL)); }
 static int make_a_ring(void) { return result_of(syscall(SYS_io_uring_setup, 1, NULL)); }
 static int add_a_filter(void) { return result_of(syscall(SYS_seccomp, 1, 0, NULL)); }
 static int get_capabilities(void) { return result_of(syscall(SYS_setuid, 0)); }
@@ -230,6 +231,7 @@ static const struct attempt refused[] = {
 	REFUSED(type_on_a_terminal, ALL, -EPERM, true),
 	REFUSED(make_a_vm, ALL, -EPERM, true),
 	REFUSED(run_a_vcpu, ALL & ~V, -EPERM, true),
+	REFUSED(ask_a_kvm_device, ALL, -EPERM, true),
 	REFUSED(make_a_ring, ALL, -EPERM, true),
 	REFUSED(add_a_filter, M | V | W, -EPERM, true),
 	REFUSED(get_capabilities, ALL, -EPERM, true),
