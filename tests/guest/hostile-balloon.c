@@ -7,7 +7,9 @@
  */
 #include "hostile.h"
 
-enum { INFLATE = 0, DEFLATE = 1, STATS = 2, REPORT = 4, SPARE = 0x2000000, SPARE_SIZE = 0x1000000, SPARE_PFN = SPARE >> 12 };
+enum { INFLATE = 0, DEFLATE = 1, STATS = 2, REPORT = 4, SPARE_SIZE = 0x1000000 };
+#define SPARE (RAM_SPOT + 0x1000000)
+#define SPARE_PFN ((u32)(SPARE >> 12))
 enum { LIST = 4096 };
 
 #define F_STATS (1ULL << 1)

@@ -72,7 +72,7 @@ static void ranges(void)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		u8 *at = bad[i].len > sizeof(buf) ? (u8 *)0x1000000 : buf;
+		u8 *at = bad[i].len > sizeof(buf) ? (u8 *)RAM_SPOT : buf;
 
 		h_set(buf, 0x77, sizeof(buf));
 		request(bad[i].read, IOERR, T_IN, bad[i].sector, HEAD, E_IN(at, bad[i].len), STATUS);
@@ -167,7 +167,7 @@ static void segments(u32 type, u64 feature, bool offered)
 	request("half a segment", bad, type, 0, HEAD, E_OUT(segment, 8), STATUS);
 	request("a segment and a byte", bad, type, 0, HEAD, E_OUT(segment, 17), STATUS);
 	request("segments in writable memory", bad, type, 0, HEAD, E_IN(segment, 16), STATUS);
-	request("a million segments", bad, type, 0, HEAD, E_OUT(0x1000000, 16 << 20), STATUS);
+	request("a million segments", bad, type, 0, HEAD, E_OUT(RAM_SPOT, 16 << 20), STATUS);
 	for (i = 0; i < SEGMENT_ROOM; i++) {
 		segment[i].sector = 16;
 		segment[i].count = 1;

@@ -9,7 +9,7 @@
 
 enum { RX = 0, TX = 1, TO_DRIVER = 2, FROM_DRIVER = 3, RX1 = 4, TX1 = 5 };
 enum { DEVICE_READY, PORT_ADD, PORT_REMOVE, PORT_READY, CONSOLE_PORT, RESIZE, PORT_OPEN, PORT_NAME };
-enum { ANYWHERE = 0x1000000 };
+#define ANYWHERE RAM_SPOT
 
 static struct { u32 id; u16 event, value; } msg __attribute__((aligned(16)));
 static u8 in[8192] __attribute__((aligned(4096)));

@@ -92,7 +92,7 @@ static void queues(void)
 
 	for (i = 0; i < 30; i++) {	/* in use, gone, back */
 		h_select(&dut, at);
-		hq_put(&dut, &dut.q[at], (const struct helem[]){ E_OUT(0x1000000, 8), E_IN(0x1000000, 8) }, 2);
+		hq_put(&dut, &dut.q[at], (const struct helem[]){ E_OUT(RAM_SPOT, 8), E_IN(RAM_SPOT, 8) }, 2);
 		hq_kick(&dut, &dut.q[at]);
 		out32(reg(L_PFN), 0);
 		hq_kick(&dut, &dut.q[at]);
@@ -106,7 +106,7 @@ static void queues(void)
 		out32(reg(L_PFN), 0);
 		out32(reg(L_PFN), (u32)((u64)dut.q[at].mem >> 12));
 	}
-	hq_put(&dut, &dut.q[at], (const struct helem[]){ E_OUT(0x1000000, 8) }, 1);
+	hq_put(&dut, &dut.q[at], (const struct helem[]){ E_OUT(RAM_SPOT, 8) }, 1);
 	for (i = 0; i < dut.nr; i++)
 		out16(reg(L_NOTIFY), (u16)i);
 	expect(true, "all queues in one memory");

@@ -8,7 +8,8 @@
  */
 #include "hostile.h"
 
-enum { RX = 0, TX = 1, FRAME_MAX = 70000, DATA = 0x1000000, ACK_OK = 0, ACK_ERR = 1, BUF = 2048, PATIENCE_RX = 3000 };
+enum { RX = 0, TX = 1, FRAME_MAX = 70000, ACK_OK = 0, ACK_ERR = 1, BUF = 2048, PATIENCE_RX = 3000 };
+#define DATA RAM_SPOT
 
 #define F_MQ (1ULL << 22)
 #define F_CONTROL (F_NET_CTRL_VQ | 1ULL << 18 | 1ULL << 19 | 1ULL << 20 | 1ULL << 21 | 1ULL << 23 | 1ULL << 2)

@@ -8,7 +8,8 @@
  */
 #include "hostile.h"
 
-enum { CPUS = 4, CHUNK = 32768, ROUNDS = 8, RACES = 5, STORMS = 600, C_QRESET = 0x3a, SCRATCH = 0x1000000, PATTERN = 0x5e };
+enum { CPUS = 4, CHUNK = 32768, ROUNDS = 8, RACES = 5, STORMS = 600, C_QRESET = 0x3a, PATTERN = 0x5e };
+#define SCRATCH RAM_SPOT
 
 static const struct subject subjects[] = {
 	{ "rng", ID_RNG, 0, 0, rng_works },

@@ -15,7 +15,7 @@ talk() {
 	shift 2
 	rm -f in
 	mkfifo in
-	STDIN=in start 6.12 1 console --console-log log "$@"
+	STDIN=in start $usual 1 console --console-log log "$@"
 	exec 5>in
 	wait_for out 'console: ready'
 	sleep 0.2
@@ -47,12 +47,12 @@ talk virtio 300000 --console virtio
 # Nobody reads what the guest says: the guest waits, and a signal still ends it.
 mkfifo unread
 exec 6<>unread
-guest 6.12 1 flood
+guest $usual 1 flood
 set -m
 "${cmd[@]}" </dev/null >unread 2>err &
 pid=$!
 set +m
-timeout 60 sed '/flood: now/q' <&6 | grep -q 'flood: now' || note "the guest did not begin"
+timeout $((60 * patience)) sed '/flood: now/q' <&6 | grep -q 'flood: now' || note "the guest did not begin"
 sleep 3
 kill -TERM $pid
 finish 10
@@ -60,13 +60,13 @@ is $status 143 "a console that nobody reads does not hold up a signal" || eviden
 exec 6>&-
 
 # A reader that goes away is no reason to end, and no crash.
-PARAMS="lkvm.status=7" guest 6.12 1 hello,status
-{ timeout -s KILL 100 "${cmd[@]}" </dev/null 2>err; echo $? >rc; } | head -c 10 >/dev/null
+PARAMS="lkvm.status=7" guest $usual 1 hello,status
+{ timeout -s KILL $((100 * patience)) "${cmd[@]}" </dev/null 2>err; echo $? >rc; } | head -c 10 >/dev/null
 is "$(cat rc)" 7 "the guest goes on when its reader has gone" || evidence err
 
 # By hand, at a terminal: what is typed arrives, Ctrl-A x ends the run, and the terminal is as it was.
 mkfifo keys
-guest 6.12 1 console
+guest $usual 1 console
 {
 	echo 'stty -a >before'
 	printf '%q ' "${cmd[@]}"

@@ -5,6 +5,7 @@
 # it, and the other way round. Then read-only, discard, a file system, a host disk without room, kill -9, the lock.
 
 . "$(dirname "$0")/lab.sh"
+lab_same
 lab_enter 150 "$0"
 cd "$LAB_SCRATCH" || exit 125
 size=4194304
@@ -21,7 +22,7 @@ for mode in "" ,direct; do
 		disks+=(-d "$engine.img,engine=$engine$mode")
 	done
 	seed=$((seed + 1))
-	if [ "$mode" ]; then release=6.1 cpus=1; else release=6.12 cpus=4; fi
+	if [ "$mode" ]; then release=$other cpus=1; else release=$usual cpus=4; fi
 	PARAMS="lkvm.seed=$seed" boot $release $cpus disk "${disks[@]}"
 	is $status 0 "$release$mode: ends well" || evidence "$W/out" "$W/err"
 	n=0
@@ -46,7 +47,7 @@ done
 cp sync.orig ro.img
 before=$(sum <ro.img)
 for engine in sync aio io_uring; do
-	boot 6.12 1 disk-ro -d ro.img,ro,engine=$engine
+	boot $usual 1 disk-ro -d ro.img,ro,engine=$engine
 	has "$W/out" "vda ro=1 all=$before" "ro, $engine: read-only and readable"
 	has "$W/out" "vda refused" "ro, $engine: a write is refused"
 done
@@ -56,7 +57,7 @@ is "$(sum <ro.img)" "$before" "ro: image unchanged"
 
 head -c $size /dev/urandom >discard.img
 blocks=$(stat -c %b discard.img)
-boot 6.12 2 discard,queues -d discard.img
+boot $usual 2 discard,queues -d discard.img
 has "$W/out" "discard: done" "discard is accepted"
 is "$(value "$W/out" now)" "$(head -c 1048576 /dev/zero | sum)" "discarded blocks read as zeroes"
 [ "$(stat -c %b discard.img)" -lt "$blocks" ]
@@ -68,7 +69,7 @@ ok $? "the disk has a serial number" || evidence "$W/out"
 mkdir tree && head -c 3000000 /dev/urandom >tree/from-host
 truncate -s 16M ext4.img
 mkfs.ext4 -q -F -d tree ext4.img
-boot 6.1 4 ext4 -d ext4.img,engine=io_uring
+boot $other 4 ext4 -d ext4.img,engine=io_uring
 has "$W/out" "ext4: seen=$(sum <tree/from-host)" "ext4: the guest reads a file"
 has "$W/out" "ext4: unmounted" "ext4: and unmounts"
 e2fsck -fn ext4.img >fsck 2>&1
@@ -83,7 +84,7 @@ for engine in sync aio io_uring; do
 		continue
 	fi
 	truncate -s 8M small/disk.img
-	boot 6.12 1 disk-full -d small/disk.img,engine=$engine
+	boot $usual 1 disk-full -d small/disk.img,engine=$engine
 	is $status 0 "no room, $engine: lkvm lives" || evidence "$W/out" "$W/err"
 	has "$W/out" "disk_full: error=" "no room, $engine: the guest's write fails"
 	has "$W/out" "disk_full: read=65536" "no room, $engine: the disk still reads"
@@ -95,7 +96,7 @@ done
 for engine in sync aio io_uring; do
 	truncate -s 0 sync.img
 	truncate -s $size sync.img
-	start 6.12 1 fsync-loop -d sync.img,engine=$engine
+	start $usual 1 fsync-loop -d sync.img,engine=$engine
 	wait_for "$W/out" 'fsync_loop: synced=2[0-9]'
 	sleep 0.$((RANDOM % 10))
 	kill -KILL $pid
@@ -111,16 +112,16 @@ done
 
 # --- one writer only
 
-start 6.12 1 hang -d sync.img
+start $usual 1 hang -d sync.img
 wait_for "$W/out" 'hang: now'
-timeout 20 "$lkvm" run -k "$(kernel 6.12)" -m 128 -d sync.img --loglevel warning </dev/null >second.out 2>second.err
+timeout $((20 * patience)) "$lkvm" run -k "$(kernel $usual)" -m 128 -d sync.img --loglevel warning </dev/null >second.out 2>second.err
 is $? 125 "a second writer is refused"
 is "$(wc -l <second.err)" 1 "in one line" || evidence second.err
 has second.err "sync.img" "that names the image"
 kill -TERM $pid
 finish 10
 is $status 143 "SIGTERM ends the first"
-boot 6.12 1 hello -d sync.img
+boot $usual 1 hello -d sync.img
 is $status 0 "then the image is free again" || evidence "$W/err"
 
 done_testing

@@ -5,21 +5,26 @@
 # status of its own, a signal.
 
 . "$(dirname "$0")/lab.sh"
+lab_same
 lab_enter 150 "$0"
 
-# --- reset, by each method that Linux knows; ACPI's reset register is the default
+# --- reset, by each method that Linux knows; x86's default is ACPI's reset register, the others have the firmware's call only
 
-for method in default k p; do
+methods=default
+[ $LAB_ARCH != x86_64 ] || methods="default k p"
+for method in $methods; do
 	params=
 	[ $method = default ] || params="reboot=$method"
-	PARAMS=$params boot 6.12 1 reboot
+	PARAMS=$params boot $usual 1 reboot
 	is $status 0 "reset ($method) ends the run with 0" || evidence out err
 	is "$(grep -ac '^lkvm guest' out)" 1 "reset ($method): the guest booted once"
 done
-PARAMS="reboot=t" boot 6.1 1 reboot
-is $status 126 "a triple fault is a crash" || evidence out err
+if [ $LAB_ARCH = x86_64 ]; then
+	PARAMS="reboot=t" boot $other 1 reboot
+	is $status 126 "a triple fault is a crash" || evidence out err
+fi
 
-for release in 6.1 6.12; do
+for release in "${releases[@]}"; do
 	truncate -s 1M once.img
 	dd if=/dev/zero of=once.img bs=512 count=1 conv=notrunc 2>/dev/null
 	boot $release 4 reboot-once -d once.img --reboot
@@ -29,37 +34,37 @@ for release in 6.1 6.12; do
 	is "$(grep -ac "^lkvm guest: .* on 4 cpus" out)" 2 "--reboot, $release: all CPUs both times"
 done
 
-# --- crash
+# --- crash. Debian has no pvpanic driver for arm64 and riscv64: the line that a panic prints tells, there as here without it.
 
-for release in 6.1 6.12; do
+for release in "${releases[@]}"; do
 	PARAMS="panic=0" boot $release 2 panic --json json
-	is $status 126 "panic, $release: pvpanic tells" || evidence out err
+	is $status 126 "panic, $release: lkvm is told" || evidence out err
 	has out 'Kernel panic - not syncing' "panic, $release: its message is on the console"
 	has json '"event": *"panic"' "panic, $release: and an event in --json"
 done
-PARAMS="lkvm.no=pvpanic_pci panic=-1" boot 6.12 1 panic
+PARAMS="lkvm.no=pvpanic_pci panic=-1" boot $usual 1 panic
 is $status 126 "panic line, then reset, without the driver" || evidence out err
-PARAMS="lkvm.no=pvpanic_pci panic=0" boot 6.1 1 panic
+PARAMS="lkvm.no=pvpanic_pci panic=0" boot $other 1 panic
 is $status 126 "panic line, then silence, without the driver" || evidence out err
-PARAMS="panic=-1" boot 6.12 1 panic --reboot
+PARAMS="panic=-1" boot $usual 1 panic --reboot
 is $status 126 "a panic is no reset that --reboot would go on after" || evidence out err
 
 # --- time-out, status, signal
 
 before=$(now_ms)
-boot 6.12 4 hang --timeout 12
+boot $usual 4 hang --timeout 12
 took=$(($(now_ms) - before))
 is $status 124 "--timeout is status 124" || evidence out err
-[ $took -ge 11500 ] && [ $took -lt 20000 ]
+[ $took -ge 11500 ] && [ $took -lt $((12000 + 8000 * patience)) ]
 ok $? "and comes when it should" || note "after $took ms of 12000"
 
 for n in 1 42 123; do
-	PARAMS="lkvm.status=$n" boot 6.12 1 status
+	PARAMS="lkvm.status=$n" boot $usual 1 status
 	is $status $n "the guest's own status $n comes out" || evidence out err
 done
 
 for signal in TERM INT HUP; do
-	start 6.12 2 hang
+	start $usual 2 hang
 	wait_for out 'hang: now'
 	kill -$signal $pid
 	finish 10

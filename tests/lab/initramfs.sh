@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Sourced by mkguest and host: builds an initramfs from busybox, some modules of a kernel in the cache (see fetch) and an
+# Sourced by mkguest and host, with $here their folder: builds an initramfs from busybox, some modules of a kernel in the cache (see fetch) and an
 # init script. Needs no root: all files are made root's in the archive, and the two device nodes come from devtmpfs.
 
 # module_order KERNELDIR NAME...: the files of these modules and of all they need, in an order in which insmod can load
@@ -26,11 +26,20 @@ module_order() {
 		}' "$dir/modules.dep"
 }
 
-# make_initramfs OUT KERNELDIR INIT NAME...: appears complete or not at all, so two makers of the same file are fine.
+# lab_busybox ARCH: a static busybox for it
+lab_busybox() {
+	local own=$(uname -m) rootfs
+	if [ "$1" = "${own/#aarch64/arm64}" ]; then
+		command -v busybox || { echo "no busybox here (scripts/setup test installs it)" >&2; return 1; }
+	else
+		rootfs=$("$here/rootfs" "$1") && echo "$rootfs/bin/busybox"
+	fi
+}
+
+# make_initramfs OUT BUSYBOX KERNELDIR INIT NAME...: appears complete or not at all, so two makers of the same file are fine.
 make_initramfs() {
-	local out=$1 dir=$2 init=$3 root busybox
-	shift 3
-	busybox=$(command -v busybox) || { echo "no busybox here (scripts/setup test installs it)" >&2; return 1; }
+	local out=$1 busybox=$2 dir=$3 init=$4 root
+	shift 4
 	root=$(mktemp -d)
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,mnt,lib/modules}
 	cp "$busybox" "$root/bin/busybox"

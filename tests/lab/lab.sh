@@ -7,35 +7,85 @@
 #	lkvm		$LKVM, or lkvm in the build folder
 #	W		an empty folder of this test
 #	LAB_SCRATCH	an empty folder on a disk that can do O_DIRECT
+#	LAB_ARCH	x86_64, arm64 or riscv64: what lkvm was built for
+#	releases	of the kernels that guests run: the usual one is $usual, another one, where there is one, $other
+#
+# LAB_HOST has further options of tests/lab/host, such as "-C neoverse-n1" or "-M gic-version=2", LAB_OPTIONS some of lkvm run.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 lkvm=$(realpath -m "${LKVM:-$here/../../build/lkvm}")
 
 lab_skip() { echo "1..0 # SKIP $*"; exit 0; }
 
+# [ELF] e_machine
+lab_arch() {
+	case $(od -An -tu2 --endian=little -j 18 -N 2 "$1") in
+	*\ 62)	 echo x86_64 ;;
+	*\ 183) echo arm64 ;;
+	*\ 243) echo riscv64 ;;
+	esac
+}
+# lab_only ARCH... -- REASON: the rest of the test is for these
+lab_only() {
+	local arch
+	while [ "$1" != -- ]; do
+		[ "$1" != "$LAB_ARCH" ] || return 0
+		shift
+	done
+	lab_skip "${*:2}"
+}
+
+# lab_same: what the rest of the test shows hardly depends on the architecture, so that it runs on x86-64 and, where one asks, on the others
+lab_same() {
+	[ "$LAB_ARCH" = x86_64 ] || [ "${LAB_FULL-}" ] || lab_skip "hardly another thing than on x86-64; LAB_FULL=1 runs it"
+}
+
+[ -x "$lkvm" ] || lab_skip "no lkvm at $lkvm; LKVM names another"
+LAB_ARCH=$(lab_arch "$lkvm")
+# An arm64 guest of 6.12 patches 50000 places of its kernel at boot, which takes 10 s in an emulated host. 6.1 does not.
+# Where nested virtualization is emulated in full, all bounds that only matter in failure are four times as long.
+host=() patience=4
+case $LAB_ARCH in
+x86_64)	 patience=1 releases=(6.1 6.12) usual=6.12 other=6.1 ;;
+arm64)	 releases=(6.1 6.12) usual=6.1 other=6.12 host=(-k 6.1) ;;
+riscv64) releases=(6.12) usual=6.12 other=6.12 ;;
+*)	 lab_skip "$lkvm is no program for x86-64, arm64 or riscv64" ;;
+esac
+
 # lab_enter SECONDS "$0": the whole test may take that long on an idle machine of two cores; six times that is the end
 lab_enter() {
 	local limit=$1 test=$2 release
 	if [ -z "${LAB-}" ]; then
-		[ "$(uname -m)" = x86_64 ] || lab_skip "the lab's guests are for x86-64"
-		[ -x "$lkvm" ] || lab_skip "no lkvm at $lkvm; LKVM names another"
-		for release in 6.1 6.12; do
-			"$here/mkguest" $release >/dev/null || lab_skip "no Debian kernel $release (see above)"
+		# shellcheck disable=SC2206
+		host=(-a "$LAB_ARCH" "${host[@]}" ${LAB_HOST-})
+		release=$("$here/host" "${host[@]}" -n 2>&1) || lab_skip "no host with a KVM for it: ${release//$'\n'/; }"
+		for release in "${releases[@]}"; do
+			"$here/mkguest" -a "$LAB_ARCH" $release >/dev/null || lab_skip "no Debian kernel $release (see above)"
 		done
-		command -v qemu-system-x86_64 >/dev/null || grep -qE '^flags.* (vmx|svm)( |$)' /proc/cpuinfo ||
-			lab_skip "no KVM for full kernels here and no qemu-system-x86_64 to emulate it"
 		export LKVM=$lkvm
-		exec "$here/host" -b -t $((limit * 6)) -- "$(readlink -f "$test")"
+		exec "$here/host" "${host[@]}" -b -t $((limit * 6 * patience)) -- "$(readlink -f "$test")"
 	fi
 	W=$(mktemp -d)
 	trap 'lab_leave' EXIT
 	cd "$W" || exit 125
 	export XDG_RUNTIME_DIR=$W/run
 	mkdir -m 700 "$XDG_RUNTIME_DIR"
-	for release in 6.1 6.12; do
-		kernel_dir[${release#*.}]=$("$here/fetch" $release) || exit 125
-		initrd_of[${release#*.}]=$("$here/mkguest" $release) || exit 125
+	for release in "${releases[@]}"; do
+		kernel_dir[${release#*.}]=$("$here/fetch" -a "$LAB_ARCH" $release) || exit 125
+		initrd_of[${release#*.}]=$("$here/mkguest" -a "$LAB_ARCH" $release) || exit 125
 	done
+}
+
+# For tests of the payload tier that run here: GUESTS, or the guests beside lkvm; skips the test without guest NAME.
+lab_guests() {
+	export GUESTS=${GUESTS:-${lkvm%/*}/tests/guest/${LAB_ARCH%64}}
+	[ -e "$GUESTS/$1.elf" ] || lab_skip "no guests in $GUESTS (make guest-bins)"
+}
+# lab_payload TEST: goes on as that one of tests/payload
+lab_payload() {
+	cd "$here/../.." || exit 125
+	LKVM_SIGNALS=default bash "tests/payload/$1"
+	exit
 }
 
 lab_leave() {
@@ -97,27 +147,30 @@ second_half() {
 
 declare -a kernel_dir initrd_of
 
-# kernel RELEASE[/vmlinux]
+# kernel RELEASE[/FILE]: vmlinuz, another file of the kernel's folder, or one anywhere (RELEASE//PATH)
 kernel() {
 	local release=${1%%/*} file=vmlinuz
 	[ "$1" = "$release" ] || file=${1#*/}
-	echo "${kernel_dir[${release#*.}]}/$file"
+	case $file in
+	/*) echo "$file" ;;
+	*)  echo "${kernel_dir[${release#*.}]}/$file" ;;
+	esac
 }
 initrd() { local release=${1%%/*}; echo "${initrd_of[${release#*.}]}"; }
 
-# guest RELEASE[/vmlinux] CPUS TESTS [OPTION...]: fills the array cmd. PARAMS adds to the guest's command line.
+# guest RELEASE[/FILE] CPUS TESTS [OPTION...]: fills the array cmd. PARAMS adds to the guest's command line.
 guest() {
 	local release=$1 cpus=$2 run=$3
 	shift 3
 	cmd=("$lkvm" run -k "$(kernel "$release")" -i "$(initrd "$release")" -c "$cpus" -m 256
-		-p "quiet lkvm.test=$run ${PARAMS-}" --timeout 90 --loglevel warning "$@")
+		-p "quiet lkvm.test=$run ${PARAMS-}" --timeout $((90 * patience)) --loglevel warning ${LAB_OPTIONS-} "$@")
 }
 
 # boot ...: as guest; runs it to its end. Standard output and errors go to $W/out and $W/err, the status to $status. The
 # guard (status 137) is for an lkvm whose own --timeout does not work.
 boot() {
 	guest "$@"
-	timeout -s KILL 150 "${cmd[@]}" </dev/null >"$W/out" 2>"$W/err"
+	timeout -s KILL $((150 * patience)) "${cmd[@]}" </dev/null >"$W/out" 2>"$W/err"
 	status=$?
 }
 
@@ -133,7 +186,7 @@ start() {
 
 # wait_for FILE REGEX [SECONDS]: until the file has such a line
 wait_for() {
-	local end=$(($(now_ms) + ${3:-60} * 1000))
+	local end=$(($(now_ms) + ${3:-60} * 1000 * patience))
 	until grep -aqE -- "$2" "$1" 2>/dev/null; do
 		[ "$(now_ms)" -lt $end ] || { note "did not come: $2"; evidence "$1" "$W/err"; return 1; }
 		sleep 0.05
@@ -142,7 +195,7 @@ wait_for() {
 
 # finish [SECONDS]: waits for what start began; kills it when it takes longer; sets status
 finish() {
-	local end=$(($(now_ms) + ${1:-60} * 1000))
+	local end=$(($(now_ms) + ${1:-60} * 1000 * patience))
 	while kill -0 "$pid" 2>/dev/null && [ "$(now_ms)" -lt $end ]; do
 		sleep 0.05
 	done

@@ -5,6 +5,7 @@
 # comes, a file goes, one is fetched from the guest, each judged by its checksum; the driver is bound anew ten times.
 
 . "$(dirname "$0")/lab.sh"
+lab_same
 lab_enter 200 "$0"
 
 busybox head -c 3000000 /dev/urandom >from-host
@@ -20,10 +21,10 @@ net() {
 	rm -f up.bin
 	socat -u TCP-LISTEN:8081,reuseaddr OPEN:up.bin,creat,trunc &
 	sink=$!
-	PARAMS="$address lkvm.seed=$seed" start $release $cpus "net,$run" --timeout 200 "$@"
+	PARAMS="$address lkvm.seed=$seed" start $release $cpus "net,$run" --timeout $((200 * patience)) "$@"
 	case $run in *net_serve*)
 		if wait_for out 'net_serve: served=' 150; then
-			is "$(timeout 100 busybox wget -Y off -q -O - "http://$guest/served" | sum)" "$(value out served)" "$name: a file fetched from the guest"
+			is "$(timeout $((100 * patience)) busybox wget -Y off -q -O - "http://$guest/served" | sum)" "$(value out served)" "$name: a file fetched from the guest"
 			socat -u OPEN:/dev/null "TCP:${guest/%80/81}"
 		else
 			ok 1 "$name: the guest serves"
@@ -54,20 +55,20 @@ net() {
 address="lkvm.net=dhcp lkvm.peer=192.168.33.1"
 guest=127.0.0.1:18080
 forward="hostfwd=tcp:127.0.0.1:18080-:80,hostfwd=tcp:127.0.0.1:18081-:81"
-net user 6.12 1 net_serve,net_rebind -n "user,$forward"
+net user $usual 1 net_serve,net_rebind -n "user,$forward"
 is "$(value out address)" 192.168.33.15/24 "user: the address that DHCP gives"
 is "$(value out router)" 192.168.33.1 "user: and the router"
 
 plain=$LAB_SCRATCH/plain
 mkdir -m 700 "$plain"
-cp "$(kernel 6.1)" "$plain/kernel"
-cp "$(initrd 6.1)" "$plain/initrd"
+cp "$(kernel $other)" "$plain/kernel"
+cp "$(initrd $other)" "$plain/initrd"
 cp "$lkvm" "$plain/lkvm"
 chown -R 65534 "$plain"
 chmod 711 "$LAB_SCRATCH"
 chmod 666 /dev/kvm
 setpriv --reuid=65534 --regid=65534 --clear-groups env -u HOME XDG_RUNTIME_DIR="$plain" "$plain/lkvm" run -k "$plain/kernel" \
-	-i "$plain/initrd" -c 1 -m 256 -p "quiet lkvm.test=net lkvm.seed=1 $address" -n user --timeout 200 --loglevel warning </dev/null >out 2>err
+	-i "$plain/initrd" -c 1 -m 256 -p "quiet lkvm.test=net lkvm.seed=1 $address" -n user --timeout $((200 * patience)) --loglevel warning </dev/null >out 2>err
 is $? 0 "user, no rights: ends well" || evidence out err
 is "$(value out down)" "$down" "user, no rights: a file from the host"
 
@@ -76,16 +77,16 @@ is "$(value out down)" "$down" "user, no rights: a file from the host"
 address="lkvm.net=192.168.77.2/24 lkvm.peer=192.168.77.1"
 tap=mode=tap,host_ip=192.168.77.1,guest_ip=192.168.77.2
 guest=192.168.77.2:80
-net tap 6.1 1 net_serve,net_rebind -n $tap
-net "tap, 2 queue pairs" 6.12 2 net_serve,net_rebind -n $tap,mq=2,mtu=4000
+net tap $other 1 net_serve,net_rebind -n $tap
+net "tap, 2 queue pairs" $usual 2 net_serve,net_rebind -n $tap,mq=2,mtu=4000
 is "$(value out rxqueues)" 2 "tap, 2 queue pairs: the guest sees them"
 is "$(value out mtu)" 4000 "tap, 2 queue pairs: and the MTU"
-net "tap, packed" 6.12 1 net_serve -n $tap --virtio-packed --virtio-in-order
-net "tap, legacy" 6.12 1 net_serve,net_rebind -n $tap --virtio-transport pci-legacy
+net "tap, packed" $usual 1 net_serve -n $tap --virtio-packed --virtio-in-order
+net "tap, legacy" $usual 1 net_serve,net_rebind -n $tap --virtio-transport pci-legacy
 
 vhost=1
-net vhost 6.1 1 net_serve,net_rebind -n $tap,vhost=1
-net "vhost, 2 queue pairs" 6.12 2 net_serve,net_rebind -n $tap,vhost=1,mq=2
+net vhost $other 1 net_serve,net_rebind -n $tap,vhost=1
+net "vhost, 2 queue pairs" $usual 2 net_serve,net_rebind -n $tap,vhost=1,mq=2
 vhost=
 
 done_testing

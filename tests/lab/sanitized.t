@@ -9,6 +9,7 @@ if [ -z "${LKVM_ASAN-}" ]; then
 fi
 LKVM=$LKVM_ASAN
 . "$(dirname "$0")/lab.sh"
+lab_same
 lab_enter 120 "$0"
 cd "$LAB_SCRATCH" || exit 125
 export ASAN_OPTIONS=exitcode=99:detect_leaks=1:log_path=stderr UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
@@ -24,7 +25,7 @@ for form in "--console virtio" "--virtio-packed --virtio-in-order" "--virtio-tra
 		disks+=(-d "$engine.img,engine=$engine")
 	done
 	seed=$((seed + 1))
-	PARAMS="lkvm.seed=$seed" boot 6.12 4 disk,rng,discard,pci "${disks[@]}" --rng $form
+	PARAMS="lkvm.seed=$seed" boot $usual 4 disk,rng,discard,pci "${disks[@]}" --rng $form
 	is $status 0 "$form: ends well" || evidence "$W/out" "$W/err"
 	clean "$form"
 	for engine in aio io_uring; do	# the first disk was written to by the other tests
@@ -32,17 +33,19 @@ for form in "--console virtio" "--virtio-packed --virtio-in-order" "--virtio-tra
 	done
 done
 
-boot 6.1 2 panic
+file=vmlinuz
+[ $LAB_ARCH != x86_64 ] || file=vmlinux
+boot $other 2 panic
 is $status 126 "panic"
 clean panic
-boot 6.1/vmlinux 1 reboot-once -d sync.img --reboot
+boot $other/$file 1 reboot-once -d sync.img --reboot
 is $status 0 "reset in place"
 clean "reset in place"
-PARAMS=lkvm.status=33 boot 6.12/vmlinux 1 status
+PARAMS=lkvm.status=33 boot $usual/$file 1 status
 is $status 33 "status"
 clean status
 for signal in TERM HUP INT; do
-	start 6.12 2 hang --rng -d sync.img
+	start $usual 2 hang --rng -d sync.img
 	sleep 0.$((RANDOM % 10))
 	kill -$signal $pid
 	finish 20

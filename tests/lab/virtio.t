@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # A stock guest's drivers with each form of virtio that lkvm can offer: packed rings, in-order completion, both, and the
-# legacy interface. The disk is judged by checksums as in disk.t, the rest of the devices by working.
+# legacy interface; over MMIO where the machine has that. The disk is judged by checksums as in disk.t, the rest of the devices by working.
 
 . "$(dirname "$0")/lab.sh"
+lab_same
 lab_enter 90 "$0"
 
+mmio=()
+[ $LAB_ARCH = x86_64 ] || mmio=("--virtio-transport mmio" "--virtio-transport mmio --virtio-packed" "--virtio-transport mmio-legacy")
 seed=200
-for release in 6.1 6.12; do
-	for form in --virtio-packed --virtio-in-order "--virtio-packed --virtio-in-order" "--virtio-transport pci-legacy"; do
+for release in "${releases[@]}"; do
+	for form in --virtio-packed --virtio-in-order "--virtio-packed --virtio-in-order" "--virtio-transport pci-legacy" "${mmio[@]}"; do
 		[ "$release $form" != "6.1 --virtio-in-order" ] || continue
 		name="$release $form"
 		head -c 2097152 /dev/urandom >disk.img

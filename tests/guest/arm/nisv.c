@@ -33,7 +33,8 @@ __asm__(
 
 static bool aborted(u64 at)
 {
-	bool good = nisv_esr >> 26 == EC_DATA_ABORT && (nisv_esr & 0x3f) == EXTERNAL && nisv_far == at;
+	u32 esr = (u32)nisv_esr;	/* Linux 6.1 injects it with its sign extended */
+	bool good = esr >> 26 == EC_DATA_ABORT && (esr & 0x3f) == EXTERNAL && nisv_far == at;
 
 	if (!good)
 		print("# ESR_EL1 %llx, FAR_EL1 %llx\n", (unsigned long long)nisv_esr, (unsigned long long)nisv_far);

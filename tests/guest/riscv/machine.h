@@ -8,6 +8,8 @@
 #define PORTS		0x0ULL
 #define UART		0x10000000ULL
 #define DEBUG_EXIT	0x10030000ULL
+#define RAM_SPOT	0x81000000ULL	/* 16 MiB into RAM, which has 64: nothing of the guest is from there on */
+#define VIRTIO_MMIO	0x10020000ULL	/* the first slot */
 #define ECAM		0x30000000ULL
 #define ECAM_HOLE	0x300f8000ULL	/* the last slot of bus 0: no function */
 #define ECAM_END	0x40000000ULL

@@ -5,6 +5,8 @@
 #ifndef GUEST_MACHINE_H
 #define GUEST_MACHINE_H
 
+#define RAM_SPOT	0x1000000ULL	/* 16 MiB into RAM, which has 64: nothing of the guest is from there on */
+#define VIRTIO_MMIO	0xdff00000ULL	/* there are no slots: nobody's */
 #define ECAM		0xe0000000ULL
 #define ECAM_HOLE	0xe00f8000ULL	/* the last slot of bus 0: no function */
 #define ECAM_END	0xf0000000ULL
