@@ -1,37 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Memory: a guest that hangs, 256 MiB, default devices. Peak RSS of the process (VmHWM) without what the guest's RAM has of it, and what
-# of that belongs to this process alone. Guest RAM is what is mapped of that size, be it in pieces.
+# of that belongs to this process alone.
 . "$(dirname "$0")/lib.sh"
 need_kvm
 
-# Prints PEAK_KIB PRIVATE_KIB of process $1, guest RAM left out; fails as long as there is no RAM that was touched.
-beyond_ram() {
-	awk '
-		FILENAME ~ /status$/ { if ($1 == "VmHWM:") peak = $2; next }
-		/^[0-9a-f]+-[0-9a-f]+ / {	# a new block, or more of the one before
-			split($1, at, "-")
-			if (at[1] != end || $2 !~ /^rw/)
-				block++
-			end = at[2]
-			next
-		}
-		$1 == "Size:" { size[block] += $2 }
-		$1 == "Rss:" { rss[block] += $2 }
-		$1 == "Private_Dirty:" || $1 == "Private_Clean:" { private[block] += $2 }
-		END {
-			for (i = 1; i <= block; i++) {
-				if (size[i] >= 262144 && rss[i])
-					touched += rss[i]
-				else
-					own += private[i]
-			}
-			if (!touched)
-				exit 1
-			print peak - touched, own
-		}
-	' "/proc/$1/status" "/proc/$1/smaps" 2> /dev/null
-}
+beyond_ram() { awk -f bench/beyond-ram.awk "/proc/$1/status" "/proc/$1/smaps" 2> /dev/null; }
 
 measure() { # subject, limit or nothing, command...
 	subject=$1 limit=$2

@@ -5,6 +5,8 @@
 #   SUBJECTS="lkvm lkvm-pvh ..."   which ones, default all
 . "$(dirname "$0")/lib.sh"
 . bench/icount.sh
+[ -x "$O/lkvm-static" ] || skip "no $O/lkvm-static (make lkvm-static)"
+icount_arch x86_64
 : "${SUBJECTS:=lkvm lkvm-pvh kvmtool microvm microvm-pvh}"
 memory=256
 [ "$KVMTOOL" ] || { SUBJECTS=${SUBJECTS/ kvmtool/}; echo "kvmtool is left out: KVMTOOL= names none"; }

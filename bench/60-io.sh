@@ -9,6 +9,8 @@
 #   OPTIONS=--no-sandbox-vmm        more options of lkvm
 . "$(dirname "$0")/lib.sh"
 . bench/icount.sh
+[ -x "$O/lkvm-static" ] || skip "no $O/lkvm-static (make lkvm-static)"
+icount_arch x86_64
 : "${SUBJECTS:=blk tap vhost}" "${DISK:=}" "${OPTIONS:=}"
 
 $CC -O2 -Wall -D_GNU_SOURCE -static -o "$work/io-guest" bench/io-guest.c
