@@ -174,8 +174,9 @@ static void registers_once(u32 r)
 static void rest(unsigned int cpu)
 {
 	resting[cpu] = 1;
-	cpu_sleep();
-	resting[cpu] = job[cpu] == IDLE;
+	while (job[cpu] == IDLE)	/* it may wake for another CPU's sake */
+		cpu_sleep();
+	resting[cpu] = 0;
 }
 
 static void worker(unsigned int cpu)
