@@ -5,6 +5,7 @@
 # file; further ports of the virtio console; the end of standard input.
 
 . "$(dirname "$0")/lab.sh"
+lab_same
 lab_enter 120 "$0"
 
 bulk() { seq -w 10000000 99999999 | head -c "$1"; }

@@ -17,8 +17,8 @@ lab_enter 200 "$0"
 known=" ${KUT_KNOWN-} "
 
 mkdir bin && ln -s "$lkvm" bin/lkvm
-export PATH=$W/bin:$PATH KVMTOOL=$W/bin/lkvm ACCEL=kvm
-command -v getconf >/dev/null || { printf '#!/bin/sh\nnproc\n' >bin/getconf && chmod +x bin/getconf; }	# they ask for the CPUs
+export PATH=$W/bin:$PATH KVMTOOL=$W/bin/lkvm ACCEL=kvm PRETTY_PRINT_STACKS=no
+command -v getconf >/dev/null || { printf '#!/bin/bash\nnproc\n' >bin/getconf && chmod +x bin/getconf; }	# they ask for the CPUs
 cd "$KUT" || exit 125
 # A checkout that another architecture's machine configured takes that for its host. What is written in an emulated host is gone with it.
 [ "$LAB" != emulated ] || sed -i "s/^HOST=.*/HOST=$(uname -m)/" config.mak
