@@ -17,11 +17,11 @@ lab_enter 200 "$0"
 known=" ${KUT_KNOWN-} "
 
 mkdir bin && ln -s "$lkvm" bin/lkvm
-export PATH=$W/bin:$PATH KVMTOOL=$W/bin/lkvm ACCEL=kvm PRETTY_PRINT_STACKS=no
+export PATH=$W/bin:$PATH KVMTOOL=$W/bin/lkvm ACCEL=kvm
 command -v getconf >/dev/null || { printf '#!/bin/bash\nnproc\n' >bin/getconf && chmod +x bin/getconf; }	# they ask for the CPUs
 cd "$KUT" || exit 125
 # A checkout that another architecture's machine configured takes that for its host. What is written in an emulated host is gone with it.
-[ "$LAB" != emulated ] || sed -i "s/^HOST=.*/HOST=$(uname -m)/" config.mak
+[ "$LAB" != emulated ] || sed -i "s/^HOST=.*/HOST=$(uname -m)/; s/^PRETTY_PRINT_STACKS=.*/PRETTY_PRINT_STACKS=no/" config.mak
 timeout -k 5 1100 ./run_tests.sh >"$W/out" 2>"$W/err" </dev/null
 while IFS= read -r line; do
 	line=$(sed 's/\x1b\[[0-9;]*m//g' <<<"$line")
@@ -35,7 +35,7 @@ while IFS= read -r line; do
 			echo "not ok $tests - $name $rest # TODO not lkvm's"
 		else
 			ok 1 "$name $rest"
-			[ -e "logs/$name.log" ] && grep -aE '^(FAIL|ABORT|.*Fatal|Unhandled)' "logs/$name.log" | head -n 5 | sed 's/^/# /'
+			[ -e "logs/$name.log" ] && grep -aE 'FAIL|ABORT|Fatal|Unhandled|EXIT' "logs/$name.log" | head -n 8 | sed 's/^/# /'
 		fi ;;
 	esac
 done <"$W/out"
