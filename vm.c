@@ -180,9 +180,8 @@ int vm_resume(struct vm *vm)
 		return -EALREADY;
 	vm->paused = false;
 	devices_start(vm);
-	/* The guest's clock went on: its watchdogs are not to count that. Only x86 has the call [api 4.70 KVM_KVMCLOCK_CTRL]. */
 	for (i = 0; i < vm->cfg.cpus; i++)
-		ioctl(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
+		arch_vcpu_paused(&vm->vcpu[i]);
 	vcpus_resume(vm);
 	return 0;
 }

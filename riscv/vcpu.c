@@ -119,3 +119,8 @@ int arch_vcpu_nmi(struct vcpu *vcpu)
 {
 	return -EOPNOTSUPP;
 }
+
+/* KVM has no way to tell the guest. */
+void arch_vcpu_paused(struct vcpu *vcpu)
+{
+}

@@ -336,6 +336,12 @@ void arch_vcpu_free(struct vcpu *vcpu)
 	vcpu->arch = NULL;
 }
 
+/* The guest's watchdogs are not to count it. [api 4.70 KVM_KVMCLOCK_CTRL] */
+void arch_vcpu_paused(struct vcpu *vcpu)
+{
+	ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 /* --- exits --- */
 
 int arch_vcpu_exit(struct vcpu *vcpu)
