@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 enum { MAX_ARGS = 128 };
 
+const struct option_def arch_options[] = { { 0, NULL } };
 const char arch_name[] = "x86_64";
 const u64 arch_min_ram = 2 * MIB;
 
