@@ -77,6 +77,10 @@ balloon() {
 
 disks
 guest uart
+{ printf lkvm; head -c 1048572 /dev/zero | tr '\0' '\377'; } >"$T/flash"
+guest flash --flash "$T/flash"
+[ "$(od -An -tx4 -j 65596 -N 4 "$T/flash" | tr -d ' ')$(head -c 4 "$T/flash")" = c0de000flkvm ] || problem "the file is not what the guest wrote"
+report "flash: the file holds what the guest programmed"
 guest pci -d "$T/a" -d "$T/b"
 cp "$T/pattern" "$T/a"
 guest blk -d "$T/a"

@@ -18,6 +18,7 @@
 #define WINDOW_HOLE	0x7ff00000ULL	/* in it, nobody's */
 #define MEM64_SPOT	mem64_spot()	/* in the 64 bit window, nobody's */
 #define FIRMWARE_HOLE	0x02000000ULL	/* flash that is not there */
+#define FLASH		0x02000000ULL
 enum { HAVE_PORTS = 0, HAVE_MSI = 0, ODD_ACCESS = 0 };
 
 #define BAD_PLACES \

@@ -15,6 +15,7 @@
 #define WINDOW_HOLE	0xdff00000ULL	/* in it, nobody's */
 #define MEM64_SPOT	0x10000000000ULL	/* in the 64 bit window, nobody's */
 #define FIRMWARE_HOLE	0xff000000ULL
+#define FLASH		FIRMWARE_HOLE	/* there is none */
 enum {
 	HAVE_PORTS = 1,		/* port instructions and a PC's ports */
 	HAVE_MSI = 1,		/* irq_setup() and irq_msi_addr() deliver */
