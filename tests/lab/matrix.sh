@@ -89,6 +89,7 @@ matrix() {
 	has out "$(interrupts "$1" pci)" "default: is $1"
 	for refused in gicv3-its gicv3 gicv2m gicv2 aia plic; do
 		case " $* " in *" $refused "*) continue ;; esac
+		[ $refused.$LAB_ARCH != plic.riscv64 ] || continue	# lkvm's own: each host has it
 		boot $usual 1 hello --irqchip $refused
 		is "$status $(wc -l <err)" "125 1" "$refused, which this host has not, is refused in one line" || evidence err
 		has err "irqchip.*$refused" "$refused: which names it"
