@@ -20,21 +20,11 @@
 #include "arm/regs.h"
 #include "util/json.h"
 #include "vmm/arch.h"
+#include "vmm/dump.h"
 #include "vmm/vm.h"
 
 enum { MP_STATE_SUSPENDED = 10 };	/* not in the headers of Linux 5.x */
-enum { CODE_BEFORE = 16, CODE_BYTES = 64, STACK_WORDS = 16, GROUP_ROOM = 36, ESR_EC = 26 };
-
-struct reg {
-	const char *name;
-	u64 val;
-};
-
-struct group {
-	const char *name;
-	struct reg reg[GROUP_ROOM];
-	unsigned int nr;
-};
+enum { ESR_EC = 26 };
 
 enum { G_GENERAL, G_SYSTEM, G_TIMER, G_FPU, GROUPS };
 
@@ -49,14 +39,10 @@ struct dump {
 	const char *state, *mode, *not_walked;
 	char flags[12];
 	unsigned int el;
-	struct group group[GROUPS];
+	struct dump_group group[GROUPS];
 	struct paging paging;
 	u64 esr;
-	u8 code[CODE_BYTES];
-	bool code_ok[CODE_BYTES];
-	unsigned int word;	/* bytes of one of the stack */
-	u64 stack[STACK_WORDS];
-	unsigned int stack_nr;
+	struct dump_memory memory;
 	struct spot spot[2];	/* PC, SP */
 };
 
@@ -91,7 +77,7 @@ static const struct named_reg fpu[] = { { "fpsr", REG_FPSR }, { "fpcr", REG_FPCR
 /* --- collecting --- */
 
 /* Those that this KVM does not have are left out. */
-static void fill(struct vcpu *vcpu, struct group *g, const char *name, const struct named_reg *list, unsigned int nr)
+static void fill(struct vcpu *vcpu, struct dump_group *g, const char *name, const struct named_reg *list, unsigned int nr)
 {
 	unsigned int i;
 	u64 val;
@@ -100,13 +86,13 @@ static void fill(struct vcpu *vcpu, struct group *g, const char *name, const str
 	for (i = 0; i < nr; i++) {
 		val = 0;	/* some have 32 bits */
 		if (arm_get_reg(vcpu, list[i].id, &val) == 0)
-			g->reg[g->nr++] = (struct reg){ list[i].name, val };
+			g->reg[g->nr++] = (struct dump_reg){ list[i].name, val };
 	}
 }
 
 static u64 reg(const struct dump *d, unsigned int group, const char *name)
 {
-	const struct group *g = &d->group[group];
+	const struct dump_group *g = &d->group[group];
 	unsigned int i;
 
 	for (i = 0; i < g->nr; i++)
@@ -148,7 +134,7 @@ static void find_mode(struct vcpu *vcpu, struct dump *d)
 	bool aarch32 = pstate & PSTATE_AARCH32;
 	char x[8];
 
-	d->word = aarch32 ? 4 : 8;
+	d->memory.word = aarch32 ? 4 : 8;
 	if (aarch32) {
 		d->mode = modes32[mode].name;
 		d->el = modes32[mode].el;
@@ -176,20 +162,14 @@ static void memory(const struct guest_mem *mem, struct dump *d)
 {
 	const struct paging *p = &d->paging;
 	unsigned int i;
-	u8 word[8];
 
 	if (d->not_walked)
 		return;
 	for (i = 0; i < ARRAY_SIZE(d->spot); i++)
 		paging_walk(mem, p, d->spot[i].addr, &d->spot[i].walk);
-	for (i = 0; i < CODE_BYTES; i++)
-		d->code_ok[i] = paging_read(mem, p, d->spot[0].addr - CODE_BEFORE + i, &d->code[i], 1) == 1;
-	for (i = 0; i < STACK_WORDS; i++) {
-		if (paging_read(mem, p, d->spot[1].addr + i * d->word, word, d->word) < d->word)
-			break;
-		d->stack[i] = get_le(word, d->word);
-		d->stack_nr++;
-	}
+	d->memory.pc = d->spot[0].addr;
+	d->memory.sp = d->spot[1].addr;
+	dump_memory_read(&d->memory, mem, paging_translate, p);
 }
 
 static void collect(struct vcpu *vcpu, struct dump *d)
@@ -233,66 +213,19 @@ static const char *exception_class(u64 esr)
 }
 
 /* The bits of an entry that all its readers know, in the order of their numbers. [Arm ARM D8.3] */
-static void entry_flags(u64 e, char out[48])
-{
-	static const struct { const char *name; unsigned int bit; } flag[] = {
-		{ "V", 0 }, { "T", 1 }, { "EL0", 6 }, { "RO", 7 }, { "AF", 10 }, { "nG", 11 }, { "C", 52 }, { "PXN", 53 }, { "UXN", 54 },
-	};
-	size_t len = 0;
-	unsigned int i;
-
-	out[0] = '\0';
-	for (i = 0; i < ARRAY_SIZE(flag); i++)
-		if (e >> flag[i].bit & 1)
-			len += (size_t)snprintf(out + len, 48 - len, "%s%s", len ? " " : "", flag[i].name);
-}
+static const struct dump_bit entry_bits[] = {
+	{ "V", 0 }, { "T", 1 }, { "EL0", 6 }, { "RO", 7 }, { "AF", 10 }, { "nG", 11 }, { "C", 52 }, { "PXN", 53 }, { "UXN", 54 }, { NULL },
+};
 
 /* --- as text --- */
 
 typedef unsigned long long ull;
 
-static void group_text(struct strbuf *out, const struct group *g)
-{
-	unsigned int i, per_line = 4;
-	size_t width = 0;
-
-	for (i = 0; i < g->nr; i++)
-		width = MAX(width, strlen(g->reg[i].name));
-	if (width > 9)
-		per_line = 3;
-	for (i = 0; i < g->nr; i++)
-		strbuf_addf(out, "%-*s %016llx%s", (int)width, g->reg[i].name, (ull)g->reg[i].val,
-			    i + 1 == g->nr || i % per_line == per_line - 1 ? "\n" : " ");
-}
-
-static void code_text(struct strbuf *out, const struct dump *d)
-{
-	unsigned int i;
-	char byte[3];
-
-	strbuf_addf(out, "code");
-	for (i = 0; i < CODE_BYTES; i++) {
-		snprintf(byte, sizeof(byte), d->code_ok[i] ? "%02x" : "--", d->code[i]);
-		strbuf_addf(out, i == CODE_BEFORE ? " <%s>" : " %s", byte);
-	}
-	strbuf_addf(out, "\n");
-}
-
-static void stack_text(struct strbuf *out, const struct dump *d)
-{
-	unsigned int i, per_line = 32 / d->word;
-
-	strbuf_addf(out, "stack");
-	for (i = 0; i < d->stack_nr; i++)
-		strbuf_addf(out, "%s %0*llx", i && i % per_line == 0 ? "\n     " : "", (int)d->word * 2, (ull)d->stack[i]);
-	strbuf_addf(out, "%s\n", d->stack_nr < STACK_WORDS ? " --" : "");
-}
-
 static void walk_text(struct strbuf *out, const struct spot *spot)
 {
 	const struct walk *w = &spot->walk;
 	unsigned int i;
-	char flags[48];
+	char flags[DUMP_BITS_TEXT];
 
 	strbuf_addf(out, "walk %s %016llx, paging %s\n", spot->name, (ull)spot->addr, w->mode);
 	for (i = 0; i < w->nr; i++) {
@@ -300,8 +233,8 @@ static void walk_text(struct strbuf *out, const struct spot *spot)
 			strbuf_addf(out, "  L%-2d %016llx: --\n", w->step[i].level, (ull)w->step[i].gpa);
 			continue;
 		}
-		entry_flags(w->step[i].entry, flags);
-		strbuf_addf(out, "  L%-2d %016llx: %016llx %s\n", w->step[i].level, (ull)w->step[i].gpa, (ull)w->step[i].entry, flags);
+		strbuf_addf(out, "  L%-2d %016llx: %016llx %s\n", w->step[i].level, (ull)w->step[i].gpa, (ull)w->step[i].entry,
+			    dump_bits(w->step[i].entry, entry_bits, flags));
 	}
 	if (w->end == WALK_MAPPED)
 		strbuf_addf(out, "  = gpa %016llx, page of %llu KiB, %s%s%s%s%s\n", (ull)w->gpa, (ull)(w->page_size / KIB),
@@ -323,91 +256,44 @@ void arch_vcpu_dump(struct vcpu *vcpu, struct strbuf *out)
 	}
 	strbuf_addf(out, "vCPU %u %s, %s, %s\n", vcpu->index, d.state, d.mode, d.flags);
 	for (i = 0; i < GROUPS; i++)
-		group_text(out, &d.group[i]);
+		dump_group_text(out, &d.group[i]);
 	strbuf_addf(out, "last exception to EL1: %s\n", exception_class(d.esr));
 	if (d.not_walked) {
 		strbuf_addf(out, "%s page tables are not followed\n", d.not_walked);
 		return;
 	}
-	code_text(out, &d);
-	stack_text(out, &d);
+	dump_memory_text(out, &d.memory);
 	for (i = 0; i < ARRAY_SIZE(d.spot); i++)
 		walk_text(out, &d.spot[i]);
 }
 
-/* --- as JSON: what has 64 bits is a string, since many readers' numbers have 53 --- */
-
-static void json_hex(struct strbuf *b, const char *name, u64 val)
-{
-	char s[20];
-
-	snprintf(s, sizeof(s), "0x%llx", (ull)val);
-	json_str(b, name, s);
-}
-
-static void group_json(struct strbuf *b, const struct group *g)
-{
-	unsigned int i;
-
-	json_begin(b, g->name);
-	for (i = 0; i < g->nr; i++)
-		json_hex(b, g->reg[i].name, g->reg[i].val);
-	json_end(b);
-}
-
-static void code_json(struct strbuf *b, const struct dump *d)
-{
-	char hex[2 * CODE_BYTES + 1];
-	unsigned int i;
-
-	for (i = 0; i < CODE_BYTES; i++)
-		snprintf(hex + 2 * i, 3, d->code_ok[i] ? "%02x" : "--", d->code[i]);
-	json_begin(b, "code");
-	json_hex(b, "addr", d->spot[0].addr - CODE_BEFORE);
-	json_str(b, "bytes", hex);
-	json_end(b);
-}
-
-static void stack_json(struct strbuf *b, const struct dump *d)
-{
-	unsigned int i;
-
-	json_begin(b, "stack");
-	json_hex(b, "addr", d->spot[1].addr);
-	json_u64(b, "word", d->word);
-	json_array_begin(b, "words");
-	for (i = 0; i < d->stack_nr; i++)
-		json_hex(b, NULL, d->stack[i]);
-	json_array_end(b);
-	json_end(b);
-}
+/* --- as JSON --- */
 
 static void walk_json(struct strbuf *b, const struct spot *spot)
 {
 	const struct walk *w = &spot->walk;
 	unsigned int i;
-	char text[48];
+	char text[DUMP_BITS_TEXT];
 
 	json_begin(b, spot->name);
-	json_hex(b, "addr", spot->addr);
+	dump_hex_json(b, "addr", spot->addr);
 	json_str(b, "paging", w->mode);
 	json_array_begin(b, "steps");
 	for (i = 0; i < w->nr; i++) {
 		json_begin(b, NULL);
 		snprintf(text, sizeof(text), "L%d", w->step[i].level);
 		json_str(b, "table", text);
-		json_hex(b, "gpa", w->step[i].gpa);
+		dump_hex_json(b, "gpa", w->step[i].gpa);
 		if (w->end != WALK_OUTSIDE || i < w->nr - 1) {
-			entry_flags(w->step[i].entry, text);
-			json_hex(b, "entry", w->step[i].entry);
-			json_str(b, "flags", text);
+			dump_hex_json(b, "entry", w->step[i].entry);
+			json_str(b, "flags", dump_bits(w->step[i].entry, entry_bits, text));
 		}
 		json_end(b);
 	}
 	json_array_end(b);
 	json_str(b, "end", walk_end_name(w->end));
 	if (w->end == WALK_MAPPED || w->end == WALK_UNPAGED)
-		json_hex(b, "gpa", w->gpa);
+		dump_hex_json(b, "gpa", w->gpa);
 	if (w->end == WALK_MAPPED) {
 		json_u64(b, "page_size", w->page_size);
 		json_bool(b, "user", w->user);
@@ -434,12 +320,11 @@ void arch_vcpu_dump_json(struct vcpu *vcpu, struct strbuf *b)
 	json_str(b, "flags", d.flags);
 	json_u64(b, "el", d.el);
 	for (i = 0; i < GROUPS; i++)
-		group_json(b, &d.group[i]);
+		dump_group_json(b, &d.group[i]);
 	json_str(b, "exception", exception_class(d.esr));
 	if (d.not_walked)
 		return;
-	code_json(b, &d);
-	stack_json(b, &d);
+	dump_memory_json(b, &d.memory);
 	json_begin(b, "walk");
 	for (i = 0; i < ARRAY_SIZE(d.spot); i++)
 		walk_json(b, &d.spot[i]);

@@ -5,6 +5,7 @@
 #ifndef ARM_PAGING_H
 #define ARM_PAGING_H
 
+#include "vmm/dump.h"
 #include "vmm/memory.h"
 
 enum { PAGING_LEVELS = 5 };	/* -1 to 3 */
@@ -44,7 +45,12 @@ struct walk {
 void paging_walk(const struct guest_mem *mem, const struct paging *p, u64 addr, struct walk *ret);
 /* "mapped", "not valid" ... */
 const char *walk_end_name(enum walk_end end);
+/* For dump_read() and its like; @paging points to a struct paging. */
+bool paging_translate(const struct guest_mem *mem, const void *paging, u64 addr, gpa_t *ret);
 /* Reads by virtual address. Gives how many bytes came before the first that cannot be read. */
-size_t paging_read(const struct guest_mem *mem, const struct paging *p, u64 addr, void *buf, size_t len);
+static inline size_t paging_read(const struct guest_mem *mem, const struct paging *p, u64 addr, void *buf, size_t len)
+{
+	return dump_read(mem, paging_translate, p, addr, buf, len);
+}
 
 #endif

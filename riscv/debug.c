@@ -21,9 +21,8 @@
 #include "riscv/riscv.h"
 #include "util/json.h"
 #include "vmm/arch.h"
+#include "vmm/dump.h"
 #include "vmm/vm.h"
-
-enum { CODE_BEFORE = 16, CODE_BYTES = 64, STACK_WORDS = 16 };
 
 struct reg {
 	u64 id;
@@ -44,10 +43,7 @@ struct dump {
 	struct reg *reg;	/* owned */
 	unsigned int nr, room;
 	u64 satp, mode;
-	u8 code[CODE_BYTES];
-	bool code_ok[CODE_BYTES];
-	u64 stack[STACK_WORDS];
-	unsigned int stack_nr;
+	struct dump_memory memory;
 	struct spot spot[2];	/* pc, sp */
 };
 
@@ -119,17 +115,11 @@ static const char *state_name(struct vcpu *vcpu)
 static void memory(const struct guest_mem *mem, struct dump *d)
 {
 	unsigned int i;
-	u8 word[8];
 
 	for (i = 0; i < ARRAY_SIZE(d->spot); i++)
 		paging_walk(mem, d->satp, d->spot[i].addr, &d->spot[i].walk);
-	for (i = 0; i < CODE_BYTES; i++)
-		d->code_ok[i] = paging_read(mem, d->satp, d->spot[0].addr - CODE_BEFORE + i, &d->code[i], 1) == 1;
-	for (i = 0; i < STACK_WORDS; i++) {
-		if (paging_read(mem, d->satp, d->spot[1].addr + i * sizeof(word), word, sizeof(word)) < sizeof(word))
-			break;
-		d->stack[d->stack_nr++] = get_le64(word);
-	}
+	d->memory = (struct dump_memory){ .pc = d->spot[0].addr, .sp = d->spot[1].addr, .word = 8 };
+	dump_memory_read(&d->memory, mem, paging_translate, &d->satp);
 }
 
 static void collect(struct vcpu *vcpu, struct dump *d)
@@ -174,29 +164,13 @@ static const char *cause_name(u64 scause)
 	return nr < (scause >> 63 ? ARRAY_SIZE(interrupt) : ARRAY_SIZE(exception)) && list[nr] ? list[nr] : "reserved";
 }
 
-struct bit_name {
-	const char *name;
-	unsigned int bit;
-};
-
-static const struct bit_name sstatus_bits[] = {
+static const struct dump_bit sstatus_bits[] = {
 	{ "SIE", 1 }, { "SPIE", 5 }, { "UBE", 6 }, { "SPP", 8 }, { "SUM", 18 }, { "MXR", 19 }, { "SD", 63 }, { NULL },
 };
-static const struct bit_name interrupt_bits[] = { { "software", 1 }, { "timer", 5 }, { "external", 9 }, { "overflow", 13 }, { NULL } };
-static const struct bit_name entry_bits[] = {
+static const struct dump_bit interrupt_bits[] = { { "software", 1 }, { "timer", 5 }, { "external", 9 }, { "overflow", 13 }, { NULL } };
+static const struct dump_bit entry_bits[] = {
 	{ "V", 0 }, { "R", 1 }, { "W", 2 }, { "X", 3 }, { "U", 4 }, { "G", 5 }, { "A", 6 }, { "D", 7 }, { "N", 63 }, { NULL },
 };
-
-static const char *bits(u64 val, const struct bit_name *b, char out[64])
-{
-	size_t len = 0;
-
-	out[0] = '\0';
-	for (; b->name; b++)
-		if (val >> b->bit & 1)
-			len += (size_t)snprintf(out + len, 64 - len, "%s%s", len ? " " : "", b->name);
-	return out;
-}
 
 static const char *unit_state(u64 sstatus, unsigned int shift)
 {
@@ -242,44 +216,21 @@ static void extensions_text(struct strbuf *out, const struct dump *d)
 static void decoded_text(struct strbuf *out, const struct dump *d)
 {
 	u64 sstatus = value(d, ONEREG_CSR_ID(CSR_SSTATUS)), scause = value(d, ONEREG_CSR_ID(CSR_SCAUSE));
-	char b[64];
+	char b[DUMP_BITS_TEXT];
 
-	strbuf_addf(out, "sstatus: %s, fp %s, vector %s\n", bits(sstatus, sstatus_bits, b), unit_state(sstatus, 13), unit_state(sstatus, 9));
+	strbuf_addf(out, "sstatus: %s, fp %s, vector %s\n", dump_bits(sstatus, sstatus_bits, b), unit_state(sstatus, 13), unit_state(sstatus, 9));
 	strbuf_addf(out, "scause: %s\n", cause_name(scause));
-	strbuf_addf(out, "enabled: %s\n", bits(value(d, ONEREG_CSR_ID(CSR_SIE)), interrupt_bits, b));
-	strbuf_addf(out, "pending: %s\n", bits(value(d, ONEREG_CSR_ID(CSR_SIP)), interrupt_bits, b));
+	strbuf_addf(out, "enabled: %s\n", dump_bits(value(d, ONEREG_CSR_ID(CSR_SIE)), interrupt_bits, b));
+	strbuf_addf(out, "pending: %s\n", dump_bits(value(d, ONEREG_CSR_ID(CSR_SIP)), interrupt_bits, b));
 	strbuf_addf(out, "satp: %s, asid %llu, root %016llx\n", paging_mode_name(d->satp), (ull)(d->satp >> 44 & 0xffff),
 		    (ull)((d->satp & (BIT_ULL(44) - 1)) << 12));
-}
-
-static void code_text(struct strbuf *out, const struct dump *d)
-{
-	unsigned int i;
-	char byte[3];
-
-	strbuf_addf(out, "code");
-	for (i = 0; i < CODE_BYTES; i++) {
-		snprintf(byte, sizeof(byte), d->code_ok[i] ? "%02x" : "--", d->code[i]);
-		strbuf_addf(out, i == CODE_BEFORE ? " <%s>" : " %s", byte);
-	}
-	strbuf_addf(out, "\n");
-}
-
-static void stack_text(struct strbuf *out, const struct dump *d)
-{
-	unsigned int i;
-
-	strbuf_addf(out, "stack");
-	for (i = 0; i < d->stack_nr; i++)
-		strbuf_addf(out, "%s %016llx", i && i % 4 == 0 ? "\n     " : "", (ull)d->stack[i]);
-	strbuf_addf(out, "%s\n", d->stack_nr < STACK_WORDS ? " --" : "");
 }
 
 static void walk_text(struct strbuf *out, const struct spot *spot)
 {
 	const struct walk *w = &spot->walk;
 	unsigned int i;
-	char b[64];
+	char b[DUMP_BITS_TEXT];
 
 	strbuf_addf(out, "walk %s %016llx, %s\n", spot->name, (ull)spot->addr, w->mode);
 	for (i = 0; i < w->nr; i++) {
@@ -287,7 +238,7 @@ static void walk_text(struct strbuf *out, const struct spot *spot)
 			strbuf_addf(out, "  %016llx: --\n", (ull)w->step[i].gpa);
 		else
 			strbuf_addf(out, "  %016llx: %016llx %s\n", (ull)w->step[i].gpa, (ull)w->step[i].entry,
-				    bits(w->step[i].entry, entry_bits, b));
+				    dump_bits(w->step[i].entry, entry_bits, b));
 	}
 	if (w->end == WALK_MAPPED)
 		strbuf_addf(out, "  = gpa %016llx, page of %llu KiB, %s%s%s%s\n", (ull)w->gpa, (ull)(w->page_size / KIB),
@@ -313,22 +264,13 @@ void arch_vcpu_dump(struct vcpu *vcpu, struct strbuf *out)
 	group_text(out, &d, ONEREG_TIMER, 3);
 	decoded_text(out, &d);
 	extensions_text(out, &d);
-	code_text(out, &d);
-	stack_text(out, &d);
+	dump_memory_text(out, &d.memory);
 	for (i = 0; i < ARRAY_SIZE(d.spot); i++)
 		walk_text(out, &d.spot[i]);
 	discard(&d);
 }
 
-/* --- as JSON: what has 64 bits is a string, since many readers' numbers have 53 --- */
-
-static void json_hex(struct strbuf *b, const char *name, u64 val)
-{
-	char s[20];
-
-	snprintf(s, sizeof(s), "0x%llx", (ull)val);
-	json_str(b, name, s);
-}
+/* --- as JSON --- */
 
 /* Every register, "core.pc" and so on. */
 static void registers_json(struct strbuf *b, const struct dump *d)
@@ -342,35 +284,8 @@ static void registers_json(struct strbuf *b, const struct dump *d)
 		if (r->wide)
 			json_str(b, name, r->wide);
 		else
-			json_hex(b, name, r->val);
+			dump_hex_json(b, name, r->val);
 	}
-	json_end(b);
-}
-
-static void code_json(struct strbuf *b, const struct dump *d)
-{
-	char hex[2 * CODE_BYTES + 1];
-	unsigned int i;
-
-	for (i = 0; i < CODE_BYTES; i++)
-		snprintf(hex + 2 * i, 3, d->code_ok[i] ? "%02x" : "--", d->code[i]);
-	json_begin(b, "code");
-	json_hex(b, "addr", d->spot[0].addr - CODE_BEFORE);
-	json_str(b, "bytes", hex);
-	json_end(b);
-}
-
-static void stack_json(struct strbuf *b, const struct dump *d)
-{
-	unsigned int i;
-
-	json_begin(b, "stack");
-	json_hex(b, "addr", d->spot[1].addr);
-	json_u64(b, "word", 8);
-	json_array_begin(b, "words");
-	for (i = 0; i < d->stack_nr; i++)
-		json_hex(b, NULL, d->stack[i]);
-	json_array_end(b);
 	json_end(b);
 }
 
@@ -378,25 +293,25 @@ static void walk_json(struct strbuf *b, const struct spot *spot)
 {
 	const struct walk *w = &spot->walk;
 	unsigned int i;
-	char flags[64];
+	char flags[DUMP_BITS_TEXT];
 
 	json_begin(b, spot->name);
-	json_hex(b, "addr", spot->addr);
+	dump_hex_json(b, "addr", spot->addr);
 	json_str(b, "paging", w->mode);
 	json_array_begin(b, "steps");
 	for (i = 0; i < w->nr; i++) {
 		json_begin(b, NULL);
-		json_hex(b, "gpa", w->step[i].gpa);
+		dump_hex_json(b, "gpa", w->step[i].gpa);
 		if (w->end != WALK_OUTSIDE || i < w->nr - 1) {
-			json_hex(b, "entry", w->step[i].entry);
-			json_str(b, "flags", bits(w->step[i].entry, entry_bits, flags));
+			dump_hex_json(b, "entry", w->step[i].entry);
+			json_str(b, "flags", dump_bits(w->step[i].entry, entry_bits, flags));
 		}
 		json_end(b);
 	}
 	json_array_end(b);
 	json_str(b, "end", walk_end_name(w->end));
 	if (w->end == WALK_MAPPED || w->end == WALK_BARE)
-		json_hex(b, "gpa", w->gpa);
+		dump_hex_json(b, "gpa", w->gpa);
 	if (w->end == WALK_MAPPED) {
 		json_u64(b, "page_size", w->page_size);
 		json_bool(b, "user", w->user);
@@ -422,8 +337,7 @@ void arch_vcpu_dump_json(struct vcpu *vcpu, struct strbuf *b)
 	json_str(b, "mode", d.mode == MODE_S ? "S" : "U");
 	json_str(b, "cause", cause_name(value(&d, ONEREG_CSR_ID(CSR_SCAUSE))));
 	registers_json(b, &d);
-	code_json(b, &d);
-	stack_json(b, &d);
+	dump_memory_json(b, &d.memory);
 	json_begin(b, "walk");
 	for (i = 0; i < ARRAY_SIZE(d.spot); i++)
 		walk_json(b, &d.spot[i]);

@@ -131,18 +131,11 @@ const char *walk_end_name(enum walk_end end)
 	return name[end];
 }
 
-size_t paging_read(const struct guest_mem *mem, u64 satp, u64 addr, void *buf, size_t len)
+bool paging_translate(const struct guest_mem *mem, const void *paging, u64 addr, gpa_t *ret)
 {
-	size_t done, n;
 	struct walk w;
 
-	for (done = 0; done < len; done += n) {
-		paging_walk(mem, satp, addr + done, &w);
-		if (w.end != WALK_MAPPED && w.end != WALK_BARE)
-			break;
-		n = MIN(len - done, (size_t)(4096 - (w.gpa & 4095)));
-		if (guest_read(mem, w.gpa, (u8 *)buf + done, n) < 0)
-			break;
-	}
-	return done;
+	paging_walk(mem, *(const u64 *)paging, addr, &w);
+	*ret = w.gpa;
+	return w.end == WALK_MAPPED || w.end == WALK_BARE;
 }

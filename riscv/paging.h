@@ -6,6 +6,7 @@
 #ifndef RISCV_PAGING_H
 #define RISCV_PAGING_H
 
+#include "vmm/dump.h"
 #include "vmm/memory.h"
 
 enum { PAGING_LEVELS = 5 };
@@ -35,7 +36,12 @@ void paging_walk(const struct guest_mem *mem, u64 satp, u64 addr, struct walk *r
 const char *walk_end_name(enum walk_end end);
 /* "Sv39", "bare"; "unknown". */
 const char *paging_mode_name(u64 satp);
+/* For dump_read() and its like; @paging points to a satp. */
+bool paging_translate(const struct guest_mem *mem, const void *paging, u64 addr, gpa_t *ret);
 /* Reads by virtual address. Gives how many bytes came before the first that cannot be read. */
-size_t paging_read(const struct guest_mem *mem, u64 satp, u64 addr, void *buf, size_t len);
+static inline size_t paging_read(const struct guest_mem *mem, u64 satp, u64 addr, void *buf, size_t len)
+{
+	return dump_read(mem, paging_translate, &satp, addr, buf, len);
+}
 
 #endif

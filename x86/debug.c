@@ -17,23 +17,13 @@
 
 #include "util/json.h"
 #include "vmm/arch.h"
+#include "vmm/dump.h"
 #include "vmm/vm.h"
 #include "x86/paging.h"
 #include "x86/x86.h"
 
 enum { EFER_LMA = 0x400, CR0_PE = 1, RFLAGS_VM = 0x20000, EDX_GIB_PAGES = 1 << 26 };
-enum { CODE_BEFORE = 16, CODE_BYTES = 64, STACK_WORDS = 16, VECTORS = 256 };
-
-struct reg {
-	const char *name;
-	u64 val;
-};
-
-struct group {
-	const char *name;
-	struct reg reg[20];
-	unsigned int nr;
-};
+enum { VECTORS = 256 };
 
 enum { G_GENERAL, G_CONTROL, G_DEBUG, G_MSR, G_FPU, G_LAPIC, G_EVENTS, GROUPS };
 
@@ -47,25 +37,21 @@ struct dump {
 	int error;		/* -errno: even the general registers cannot be read */
 	const char *state, *mode;
 	unsigned int cpl;
-	struct group group[GROUPS];
+	struct dump_group group[GROUPS];
 	struct kvm_sregs sregs;
 	bool irr[VECTORS], isr[VECTORS];
-	u8 code[CODE_BYTES];
-	bool code_ok[CODE_BYTES];
-	unsigned int word;	/* bytes of one of the stack */
-	u64 stack[STACK_WORDS];
-	unsigned int stack_nr;
+	struct dump_memory memory;
 	struct spot spot[2];	/* RIP, RSP */
 };
 
 /* --- collecting --- */
 
-static void add(struct group *g, const char *name, u64 val)
+static void add(struct dump_group *g, const char *name, u64 val)
 {
-	g->reg[g->nr++] = (struct reg){ name, val };
+	g->reg[g->nr++] = (struct dump_reg){ name, val };
 }
 
-static void general(struct group *g, const struct kvm_regs *r)
+static void general(struct dump_group *g, const struct kvm_regs *r)
 {
 	g->name = "general";
 	add(g, "rip", r->rip);
@@ -88,7 +74,7 @@ static void general(struct group *g, const struct kvm_regs *r)
 	add(g, "r15", r->r15);
 }
 
-static void control(struct vcpu *vcpu, struct group *g, const struct kvm_sregs *s)
+static void control(struct vcpu *vcpu, struct dump_group *g, const struct kvm_sregs *s)
 {
 	struct kvm_xcrs xcrs;
 
@@ -104,7 +90,7 @@ static void control(struct vcpu *vcpu, struct group *g, const struct kvm_sregs *
 		add(g, "xcr0", xcrs.xcrs[0].value);
 }
 
-static void debug_regs(struct vcpu *vcpu, struct group *g)
+static void debug_regs(struct vcpu *vcpu, struct dump_group *g)
 {
 	static const char *const name[] = { "dr0", "dr1", "dr2", "dr3" };
 	struct kvm_debugregs d;
@@ -120,7 +106,7 @@ static void debug_regs(struct vcpu *vcpu, struct group *g)
 }
 
 /* One at a time: KVM stops a list at the first it does not have. */
-static void msrs(struct vcpu *vcpu, struct group *g)
+static void msrs(struct vcpu *vcpu, struct dump_group *g)
 {
 	static const struct { const char *name; u32 index; } list[] = {
 		{ "star", 0xc0000081 }, { "lstar", 0xc0000082 }, { "cstar", 0xc0000083 }, { "sfmask", 0xc0000084 },
@@ -145,7 +131,7 @@ static void msrs(struct vcpu *vcpu, struct group *g)
 	}
 }
 
-static void fpu(struct vcpu *vcpu, struct group *g)
+static void fpu(struct vcpu *vcpu, struct dump_group *g)
 {
 	struct kvm_xsave xsave;
 	const u8 *x = (const u8 *)xsave.region;
@@ -170,7 +156,7 @@ static void lapic(struct vcpu *vcpu, struct dump *d)
 		{ "lvt_timer", 0x320 }, { "lvt_lint0", 0x350 }, { "lvt_lint1", 0x360 }, { "timer_initial", 0x380 },
 		{ "timer_current", 0x390 }, { "timer_divide", 0x3e0 },
 	};
-	struct group *g = &d->group[G_LAPIC];
+	struct dump_group *g = &d->group[G_LAPIC];
 	struct kvm_lapic_state s;
 	unsigned int i, off;
 
@@ -186,7 +172,7 @@ static void lapic(struct vcpu *vcpu, struct dump *d)
 	}
 }
 
-static void events(struct vcpu *vcpu, struct group *g)
+static void events(struct vcpu *vcpu, struct dump_group *g)
 {
 	struct kvm_vcpu_events e;
 
@@ -225,13 +211,13 @@ static void find_mode(struct dump *d, const struct kvm_regs *r)
 	const struct kvm_sregs *s = &d->sregs;
 	u64 rip = s->cs.base + r->rip, rsp = s->ss.base + r->rsp;
 
-	d->word = s->ss.db ? 4 : 2;
+	d->memory.word = s->ss.db ? 4 : 2;
 	d->cpl = s->ss.dpl;
 	if (s->efer & EFER_LMA && s->cs.l) {
 		d->mode = "64-bit";
 		rip = r->rip;
 		rsp = r->rsp;
-		d->word = 8;
+		d->memory.word = 8;
 	} else {
 		if (!(s->cr0 & CR0_PE))
 			d->mode = "real";
@@ -258,18 +244,12 @@ static void memory(struct vcpu *vcpu, struct dump *d)
 		.gib_pages = cpuid_get(cpuid, 0x80000001, 0, R_EDX) & EDX_GIB_PAGES,
 	};
 	unsigned int i;
-	u8 word[8];
 
 	for (i = 0; i < ARRAY_SIZE(d->spot); i++)
 		paging_walk(mem, &p, d->spot[i].addr, &d->spot[i].walk);
-	for (i = 0; i < CODE_BYTES; i++)
-		d->code_ok[i] = paging_read(mem, &p, d->spot[0].addr - CODE_BEFORE + i, &d->code[i], 1) == 1;
-	for (i = 0; i < STACK_WORDS; i++) {
-		if (paging_read(mem, &p, d->spot[1].addr + i * d->word, word, d->word) < d->word)
-			break;
-		d->stack[i] = get_le(word, d->word);
-		d->stack_nr++;
-	}
+	d->memory.pc = d->spot[0].addr;
+	d->memory.sp = d->spot[1].addr;
+	dump_memory_read(&d->memory, mem, paging_translate, &p);
 }
 
 static void collect(struct vcpu *vcpu, struct dump *d)
@@ -312,41 +292,17 @@ static void segments(const struct dump *d, struct named_segment seg[SEGMENTS])
 }
 
 /* The bits of an entry that all its readers know, in the order of their numbers. */
-static void entry_flags(u64 e, char out[40])
-{
-	static const struct { const char *name; unsigned int bit; } flag[] = {
-		{ "P", 0 }, { "RW", 1 }, { "US", 2 }, { "PWT", 3 }, { "PCD", 4 }, { "A", 5 }, { "D", 6 }, { "PS", 7 },
-		{ "G", 8 }, { "NX", 63 },
-	};
-	size_t len = 0;
-	unsigned int i;
-
-	out[0] = '\0';
-	for (i = 0; i < ARRAY_SIZE(flag); i++)
-		if (e >> flag[i].bit & 1)
-			len += (size_t)snprintf(out + len, 40 - len, "%s%s", len ? " " : "", flag[i].name);
-}
+static const struct dump_bit entry_bits[] = {
+	{ "P", 0 }, { "RW", 1 }, { "US", 2 }, { "PWT", 3 }, { "PCD", 4 }, { "A", 5 }, { "D", 6 }, { "PS", 7 },
+	{ "G", 8 }, { "NX", 63 }, { NULL },
+};
 
 /* --- as text --- */
 
 typedef unsigned long long ull;
 
-static void group_text(struct strbuf *out, const struct group *g)
-{
-	unsigned int i, per_line = 4;
-	size_t width = 0;
-
-	for (i = 0; i < g->nr; i++)
-		width = MAX(width, strlen(g->reg[i].name));
-	if (width > 9)
-		per_line = 3;
-	for (i = 0; i < g->nr; i++)
-		strbuf_addf(out, "%-*s %016llx%s", (int)width, g->reg[i].name, (ull)g->reg[i].val,
-			    i + 1 == g->nr || i % per_line == per_line - 1 ? "\n" : " ");
-}
-
 /* Small numbers: as many as there are on one line, those that are 0 left out. */
-static void events_text(struct strbuf *out, const struct group *g)
+static void events_text(struct strbuf *out, const struct dump_group *g)
 {
 	unsigned int i;
 
@@ -384,34 +340,11 @@ static void segments_text(struct strbuf *out, const struct dump *d)
 	strbuf_addf(out, "idt base %016llx limit %04x\n", (ull)d->sregs.idt.base, d->sregs.idt.limit);
 }
 
-static void code_text(struct strbuf *out, const struct dump *d)
-{
-	unsigned int i;
-	char byte[3];
-
-	strbuf_addf(out, "code");
-	for (i = 0; i < CODE_BYTES; i++) {
-		snprintf(byte, sizeof(byte), d->code_ok[i] ? "%02x" : "--", d->code[i]);
-		strbuf_addf(out, i == CODE_BEFORE ? " <%s>" : " %s", byte);
-	}
-	strbuf_addf(out, "\n");
-}
-
-static void stack_text(struct strbuf *out, const struct dump *d)
-{
-	unsigned int i, per_line = 32 / d->word;
-
-	strbuf_addf(out, "stack");
-	for (i = 0; i < d->stack_nr; i++)
-		strbuf_addf(out, "%s %0*llx", i && i % per_line == 0 ? "\n     " : "", (int)d->word * 2, (ull)d->stack[i]);
-	strbuf_addf(out, "%s\n", d->stack_nr < STACK_WORDS ? " --" : "");
-}
-
 static void walk_text(struct strbuf *out, const struct spot *spot)
 {
 	const struct walk *w = &spot->walk;
 	unsigned int i;
-	char flags[40];
+	char flags[DUMP_BITS_TEXT];
 
 	strbuf_addf(out, "walk %s %016llx, paging %s\n", spot->name, (ull)spot->addr, w->mode);
 	for (i = 0; i < w->nr; i++) {
@@ -419,8 +352,8 @@ static void walk_text(struct strbuf *out, const struct spot *spot)
 			strbuf_addf(out, "  %-4s %016llx: --\n", w->step[i].name, (ull)w->step[i].gpa);
 			continue;
 		}
-		entry_flags(w->step[i].entry, flags);
-		strbuf_addf(out, "  %-4s %016llx: %016llx %s\n", w->step[i].name, (ull)w->step[i].gpa, (ull)w->step[i].entry, flags);
+		strbuf_addf(out, "  %-4s %016llx: %016llx %s\n", w->step[i].name, (ull)w->step[i].gpa, (ull)w->step[i].entry,
+			    dump_bits(w->step[i].entry, entry_bits, flags));
 	}
 	if (w->end == WALK_MAPPED)
 		strbuf_addf(out, "  = gpa %016llx, page of %llu KiB, %s%s%s\n", (ull)w->gpa, (ull)(w->page_size / KIB),
@@ -440,41 +373,22 @@ void arch_vcpu_dump(struct vcpu *vcpu, struct strbuf *out)
 		return;
 	}
 	strbuf_addf(out, "vCPU %u %s, %s mode, CPL %u\n", vcpu->index, d.state, d.mode, d.cpl);
-	group_text(out, &d.group[G_GENERAL]);
-	group_text(out, &d.group[G_CONTROL]);
+	dump_group_text(out, &d.group[G_GENERAL]);
+	dump_group_text(out, &d.group[G_CONTROL]);
 	segments_text(out, &d);
-	group_text(out, &d.group[G_DEBUG]);
-	group_text(out, &d.group[G_MSR]);
-	group_text(out, &d.group[G_FPU]);
-	group_text(out, &d.group[G_LAPIC]);
+	dump_group_text(out, &d.group[G_DEBUG]);
+	dump_group_text(out, &d.group[G_MSR]);
+	dump_group_text(out, &d.group[G_FPU]);
+	dump_group_text(out, &d.group[G_LAPIC]);
 	vectors_text(out, "irr", d.irr);
 	vectors_text(out, "isr", d.isr);
 	events_text(out, &d.group[G_EVENTS]);
-	code_text(out, &d);
-	stack_text(out, &d);
+	dump_memory_text(out, &d.memory);
 	for (i = 0; i < ARRAY_SIZE(d.spot); i++)
 		walk_text(out, &d.spot[i]);
 }
 
-/* --- as JSON: what has 64 bits is a string, since many readers' numbers have 53 --- */
-
-static void json_hex(struct strbuf *b, const char *name, u64 val)
-{
-	char s[20];
-
-	snprintf(s, sizeof(s), "0x%llx", (ull)val);
-	json_str(b, name, s);
-}
-
-static void group_json(struct strbuf *b, const struct group *g)
-{
-	unsigned int i;
-
-	json_begin(b, g->name);
-	for (i = 0; i < g->nr; i++)
-		json_hex(b, g->reg[i].name, g->reg[i].val);
-	json_end(b);
-}
+/* --- as JSON --- */
 
 static void vectors_json(struct strbuf *b, const char *name, const bool *set)
 {
@@ -490,7 +404,7 @@ static void vectors_json(struct strbuf *b, const char *name, const bool *set)
 static void table_json(struct strbuf *b, const char *name, const struct kvm_dtable *t)
 {
 	json_begin(b, name);
-	json_hex(b, "base", t->base);
+	dump_hex_json(b, "base", t->base);
 	json_u64(b, "limit", t->limit);
 	json_end(b);
 }
@@ -507,7 +421,7 @@ static void segments_json(struct strbuf *b, const struct dump *d)
 		s = seg[i].s;
 		json_begin(b, seg[i].name);
 		json_u64(b, "selector", s->selector);
-		json_hex(b, "base", s->base);
+		dump_hex_json(b, "base", s->base);
 		json_u64(b, "limit", s->limit);
 		json_u64(b, "type", s->type);
 		json_u64(b, "s", s->s);
@@ -523,58 +437,30 @@ static void segments_json(struct strbuf *b, const struct dump *d)
 	json_end(b);
 }
 
-static void code_json(struct strbuf *b, const struct dump *d)
-{
-	char hex[2 * CODE_BYTES + 1];
-	unsigned int i;
-
-	for (i = 0; i < CODE_BYTES; i++)
-		snprintf(hex + 2 * i, 3, d->code_ok[i] ? "%02x" : "--", d->code[i]);
-	json_begin(b, "code");
-	json_hex(b, "addr", d->spot[0].addr - CODE_BEFORE);
-	json_str(b, "bytes", hex);
-	json_end(b);
-}
-
-static void stack_json(struct strbuf *b, const struct dump *d)
-{
-	unsigned int i;
-
-	json_begin(b, "stack");
-	json_hex(b, "addr", d->spot[1].addr);
-	json_u64(b, "word", d->word);
-	json_array_begin(b, "words");
-	for (i = 0; i < d->stack_nr; i++)
-		json_hex(b, NULL, d->stack[i]);
-	json_array_end(b);
-	json_end(b);
-}
-
 static void walk_json(struct strbuf *b, const struct spot *spot)
 {
 	const struct walk *w = &spot->walk;
 	unsigned int i;
-	char flags[40];
+	char flags[DUMP_BITS_TEXT];
 
 	json_begin(b, spot->name);
-	json_hex(b, "addr", spot->addr);
+	dump_hex_json(b, "addr", spot->addr);
 	json_str(b, "paging", w->mode);
 	json_array_begin(b, "steps");
 	for (i = 0; i < w->nr; i++) {
-		entry_flags(w->step[i].entry, flags);
 		json_begin(b, NULL);
 		json_str(b, "table", w->step[i].name);
-		json_hex(b, "gpa", w->step[i].gpa);
+		dump_hex_json(b, "gpa", w->step[i].gpa);
 		if (w->end != WALK_OUTSIDE || i < w->nr - 1) {
-			json_hex(b, "entry", w->step[i].entry);
-			json_str(b, "flags", flags);
+			dump_hex_json(b, "entry", w->step[i].entry);
+			json_str(b, "flags", dump_bits(w->step[i].entry, entry_bits, flags));
 		}
 		json_end(b);
 	}
 	json_array_end(b);
 	json_str(b, "end", walk_end_name(w->end));
 	if (w->end == WALK_MAPPED || w->end == WALK_UNPAGED)
-		json_hex(b, "gpa", w->gpa);
+		dump_hex_json(b, "gpa", w->gpa);
 	if (w->end == WALK_MAPPED) {
 		json_u64(b, "page_size", w->page_size);
 		json_bool(b, "user", w->user);
@@ -598,12 +484,11 @@ void arch_vcpu_dump_json(struct vcpu *vcpu, struct strbuf *b)
 	json_str(b, "mode", d.mode);
 	json_u64(b, "cpl", d.cpl);
 	for (i = 0; i < GROUPS; i++)
-		group_json(b, &d.group[i]);
+		dump_group_json(b, &d.group[i]);
 	vectors_json(b, "irr", d.irr);
 	vectors_json(b, "isr", d.isr);
 	segments_json(b, &d);
-	code_json(b, &d);
-	stack_json(b, &d);
+	dump_memory_json(b, &d.memory);
 	json_begin(b, "walk");
 	for (i = 0; i < ARRAY_SIZE(d.spot); i++)
 		walk_json(b, &d.spot[i]);

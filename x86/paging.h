@@ -5,6 +5,7 @@
 #ifndef X86_PAGING_H
 #define X86_PAGING_H
 
+#include "vmm/dump.h"
 #include "vmm/memory.h"
 
 enum { PAGING_LEVELS = 5 };
@@ -45,9 +46,12 @@ struct walk {
 void paging_walk(const struct guest_mem *mem, const struct paging *p, u64 addr, struct walk *ret);
 /* "mapped", "not present" ... */
 const char *walk_end_name(enum walk_end end);
-/*
- * Reads by linear address. Gives how many bytes came before the first that cannot be read.
- */
-size_t paging_read(const struct guest_mem *mem, const struct paging *p, u64 addr, void *buf, size_t len);
+/* For dump_read() and its like; @paging points to a struct paging. */
+bool paging_translate(const struct guest_mem *mem, const void *paging, u64 addr, gpa_t *ret);
+/* Reads by linear address. Gives how many bytes came before the first that cannot be read. */
+static inline size_t paging_read(const struct guest_mem *mem, const struct paging *p, u64 addr, void *buf, size_t len)
+{
+	return dump_read(mem, paging_translate, p, addr, buf, len);
+}
 
 #endif

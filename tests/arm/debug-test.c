@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Walks of stage 1 page tables, right and hostile ones, with each granule; and the dump of a vCPU whose registers are ours. [Arm ARM D8]
- * links: arm/debug.c arm/paging.c memory.c util/str.c util/json.c util/json-parse.c util/error.c
+ * links: arm/debug.c arm/paging.c dump.c memory.c util/str.c util/json.c util/json-parse.c util/error.c
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -7,7 +7,7 @@
  * Each walk ends within the levels there are, each of its steps is the entry that memory has, and what it says is mapped obeys the CPU's width of
  * addresses. A read gives what is there, byte for byte, and stops where the walk does.
  *
- * links: x86/paging.c memory.c
+ * links: x86/paging.c dump.c memory.c util/str.c util/json.c
  */
 #include <sys/mman.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Walks of page tables, right and hostile ones, in each mode; and the dump of a vCPU whose registers are ours. [riscv-privileged 12.3]
- * links: riscv/debug.c riscv/paging.c riscv/onereg.c memory.c util/str.c util/json.c util/json-parse.c util/error.c util/log.c
+ * links: riscv/debug.c riscv/paging.c riscv/onereg.c dump.c memory.c util/str.c util/json.c util/json-parse.c util/error.c util/log.c
  */
 #include "tests/riscv/onereg-fake.h"
 

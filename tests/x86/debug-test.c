@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Walks of page tables, right and hostile ones, in each paging mode; and the dump of a vCPU whose registers are ours. [Intel SDM 3A 4]
- * links: x86/debug.c x86/paging.c memory.c util/str.c util/json.c util/json-parse.c util/error.c
+ * links: x86/debug.c x86/paging.c dump.c memory.c util/str.c util/json.c util/json-parse.c util/error.c
  */
 #include <errno.h>
 #include <linux/kvm.h>
