@@ -14,6 +14,24 @@
 
 enum { DISK_QUEUES_DEFAULT = 8 };
 
+int devices_create_serial(struct vm *vm, enum io_space space, const struct serial_place *place, struct error *err)
+{
+	unsigned int i;
+	int r;
+
+	for (i = 0; i < CONFIG_SERIAL_PORTS; i++) {
+		const struct serial_config cfg = {
+			.space = space, .base = place[i].base, .gsi = place[i].gsi, .cd = vm->chardev[i],
+			.wait_for_room = vm->chardev[i] && vm->chardev[i] == vm->console,
+		};
+
+		r = serial_create(vm, &cfg);
+		if (r < 0)
+			return error_set_errno(err, r, "serial port %u", i);
+	}
+	return 0;
+}
+
 static int create_disks(struct vm *vm, struct error *err)
 {
 	const struct disk_config *cfg;

@@ -35,6 +35,14 @@ int vm_check_cap(const struct vm *vm, unsigned int cap)
 	return r < 0 ? 0 : r;
 }
 
+int vm_require_caps(const struct vm *vm, const struct vm_cap *cap, unsigned int nr, struct error *err)
+{
+	for (; nr; nr--, cap++)
+		if (!vm_check_cap(vm, cap->cap))
+			return error_set(err, -EOPNOTSUPP, "'%s': this KVM lacks KVM_CAP_%s", vm->cfg.dev, cap->name);
+	return 0;
+}
+
 u64 vm_time_us(const struct vm *vm)
 {
 	return (time_now_ns() - vm->cfg.start_ns) / 1000;

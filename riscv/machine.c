@@ -35,15 +35,12 @@ int arch_vm_type(struct vm *vm, unsigned long *ret, struct error *err)
 
 /* --- KVM --- */
 
-static const struct {
-	unsigned int cap;
-	const char *name;
-} required[] = {
-	{ KVM_CAP_USER_MEMORY, "USER_MEMORY" },
-	{ KVM_CAP_ONE_REG, "ONE_REG" },
-	{ KVM_CAP_MP_STATE, "MP_STATE" },
-	{ KVM_CAP_IOEVENTFD, "IOEVENTFD" },
-	{ KVM_CAP_IMMEDIATE_EXIT, "IMMEDIATE_EXIT" },
+static const struct vm_cap required[] = {
+	VM_CAP(USER_MEMORY),
+	VM_CAP(ONE_REG),
+	VM_CAP(MP_STATE),
+	VM_CAP(IOEVENTFD),
+	VM_CAP(IMMEDIATE_EXIT),
 };
 
 static int check_addresses(struct vm *vm, struct error *err)
@@ -65,15 +62,13 @@ static int check_addresses(struct vm *vm, struct error *err)
 
 int arch_vm_init(struct vm *vm, struct error *err)
 {
-	unsigned int i;
+	int r;
 
 	vm->arch = calloc(1, sizeof(*vm->arch));
 	if (!vm->arch)
 		return error_set_errno(err, -ENOMEM, "VM");
-	for (i = 0; i < ARRAY_SIZE(required); i++)
-		if (!vm_check_cap(vm, required[i].cap))
-			return error_set(err, -EOPNOTSUPP, "'%s': this KVM lacks KVM_CAP_%s", vm->cfg.dev, required[i].name);
-	return check_addresses(vm, err);
+	r = vm_require_caps(vm, required, ARRAY_SIZE(required), err);
+	return r < 0 ? r : check_addresses(vm, err);
 }
 
 int arch_irqchip_create(struct vm *vm, struct error *err)
@@ -100,35 +95,21 @@ unsigned int arch_max_vcpus(const struct vm *vm)
 
 /* --- devices --- */
 
-static int create_serial_ports(struct vm *vm, struct error *err)
-{
-	unsigned int i;
-	int r;
-
-	for (i = 0; i < CONFIG_SERIAL_PORTS; i++) {
-		const struct serial_config cfg = {
-			.space = IO_MMIO, .base = UART_BASE + i * UART_STRIDE, .gsi = GSI_UART + i, .cd = vm->chardev[i],
-			.wait_for_room = vm->chardev[i] && vm->chardev[i] == vm->console,
-		};
-
-		r = serial_create(vm, &cfg);
-		if (r < 0)
-			return error_set_errno(err, r, "serial port %u", i);
-	}
-	return 0;
-}
-
 static int create_board(struct vm *vm, struct error *err)
 {
 	const struct debug_exit_config debug_exit = { .space = IO_MMIO, .base = DEBUG_EXIT_BASE };
 	const struct rtc_config rtc = { .space = IO_MMIO, .base = RTC_BASE, .gsi = GSI_RTC };
+	static const struct serial_place uart[CONFIG_SERIAL_PORTS] = {
+		{ UART_BASE, GSI_UART }, { UART_BASE + UART_STRIDE, GSI_UART + 1 },
+		{ UART_BASE + 2 * UART_STRIDE, GSI_UART + 2 }, { UART_BASE + 3 * UART_STRIDE, GSI_UART + 3 },
+	};
 	const struct flash_config flash = { .base = FLASH_BASE, .path = vm->cfg.machine.flash };
 	int r;
 
 	r = ioport_window_create(vm, PORTS_BASE);
 	if (r < 0)
 		return error_set_errno(err, r, "PCI's I/O ports");
-	r = create_serial_ports(vm, err);
+	r = devices_create_serial(vm, IO_MMIO, uart, err);
 	if (r < 0)
 		return r;
 	r = rtc_create(vm, &rtc);

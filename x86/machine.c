@@ -68,34 +68,21 @@ int arch_vm_type(struct vm *vm, unsigned long *ret, struct error *err)
 
 /* --- KVM: irqchip, CPUID --- */
 
-static const struct {
-	unsigned int cap;
-	const char *name;
-} required[] = {
-	{ KVM_CAP_USER_MEMORY, "USER_MEMORY" },
-	{ KVM_CAP_IRQCHIP, "IRQCHIP" },
-	{ KVM_CAP_PIT2, "PIT2" },
-	{ KVM_CAP_SET_TSS_ADDR, "SET_TSS_ADDR" },
-	{ KVM_CAP_IRQ_ROUTING, "IRQ_ROUTING" },
-	{ KVM_CAP_IRQFD, "IRQFD" },
-	{ KVM_CAP_IOEVENTFD, "IOEVENTFD" },
-	{ KVM_CAP_SIGNAL_MSI, "SIGNAL_MSI" },
-	{ KVM_CAP_EXT_CPUID, "EXT_CPUID" },
-	{ KVM_CAP_MP_STATE, "MP_STATE" },
-	{ KVM_CAP_VCPU_EVENTS, "VCPU_EVENTS" },
-	{ KVM_CAP_XSAVE, "XSAVE" },
-	{ KVM_CAP_IMMEDIATE_EXIT, "IMMEDIATE_EXIT" },
+static const struct vm_cap required[] = {
+	VM_CAP(USER_MEMORY),
+	VM_CAP(IRQCHIP),
+	VM_CAP(PIT2),
+	VM_CAP(SET_TSS_ADDR),
+	VM_CAP(IRQ_ROUTING),
+	VM_CAP(IRQFD),
+	VM_CAP(IOEVENTFD),
+	VM_CAP(SIGNAL_MSI),
+	VM_CAP(EXT_CPUID),
+	VM_CAP(MP_STATE),
+	VM_CAP(VCPU_EVENTS),
+	VM_CAP(XSAVE),
+	VM_CAP(IMMEDIATE_EXIT),
 };
-
-static int check_caps(struct vm *vm, struct error *err)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(required); i++)
-		if (!vm_check_cap(vm, required[i].cap))
-			return error_set(err, -EOPNOTSUPP, "'%s': this KVM lacks KVM_CAP_%s", vm->cfg.dev, required[i].name);
-	return 0;
-}
 
 /* Tile registers need this process' consent before KVM lists them. [Linux Documentation/arch/x86/xstate] */
 static void permit_amx(struct vm *vm)
@@ -191,7 +178,7 @@ int arch_vm_init(struct vm *vm, struct error *err)
 	vm->arch = calloc(1, sizeof(*vm->arch));
 	if (!vm->arch)
 		return error_set_errno(err, -ENOMEM, "VM");
-	r = check_caps(vm, err);
+	r = vm_require_caps(vm, required, ARRAY_SIZE(required), err);
 	if (r < 0)
 		return r;
 	enable_x2apic_api(vm);
@@ -215,28 +202,6 @@ unsigned int arch_max_vcpus(const struct vm *vm)
 }
 
 /* --- devices --- */
-
-static int create_serial_ports(struct vm *vm, struct error *err)
-{
-	static const struct {
-		u16 port;
-		u8 irq;
-	} ports[CONFIG_SERIAL_PORTS] = { { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 4 }, { 0x2e8, 3 } };
-	unsigned int i;
-	int r;
-
-	for (i = 0; i < ARRAY_SIZE(ports); i++) {
-		const struct serial_config cfg = {
-			.space = IO_PORT, .base = ports[i].port, .gsi = ports[i].irq, .cd = vm->chardev[i],
-			.wait_for_room = vm->chardev[i] && vm->chardev[i] == vm->console,
-		};
-
-		r = serial_create(vm, &cfg);
-		if (r < 0)
-			return error_set_errno(err, r, "serial port %u", i);
-	}
-	return 0;
-}
 
 static int create_pci(struct vm *vm, struct error *err)
 {
@@ -267,6 +232,7 @@ static int create_board(struct vm *vm, struct error *err)
 		.space = IO_PORT, .base = 0x70, .gsi = 8, .ram_below_4g = low, .ram_above_4g = vm->cfg.mem_size - low,
 	};
 	const struct i8042_config i8042 = { .base = 0x60, .gsi_kbd = 1, .gsi_aux = 12 };
+	static const struct serial_place serial[CONFIG_SERIAL_PORTS] = { { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 4 }, { 0x2e8, 3 } };
 	const struct power_config power = { .space = IO_PORT, .base = POWER_PORT, .gsi = POWER_GSI };
 	int r;
 
@@ -278,7 +244,7 @@ static int create_board(struct vm *vm, struct error *err)
 		r = debug_exit_create(vm, &exit_mmio);
 	if (r < 0)
 		return error_set_errno(err, r, "debug-exit");
-	r = create_serial_ports(vm, err);
+	r = devices_create_serial(vm, IO_PORT, serial, err);
 	if (r < 0)
 		return r;
 	r = rtc_create(vm, &rtc);

@@ -92,6 +92,12 @@ void devices_reset(struct vm *vm);
 void devices_stop(struct vm *vm);
 void devices_start(struct vm *vm);
 void devices_free(struct vm *vm);
+/* The serial ports, which are every machine's, at the places that it has for them. */
+struct serial_place {
+	u64 base;
+	u32 gsi;
+};
+int devices_create_serial(struct vm *vm, enum io_space space, const struct serial_place *place, struct error *err);
 /* The devices of every machine, from vm->cfg: pvpanic, disks, virtio console, random numbers. After the PCI host. */
 int devices_create_common(struct vm *vm, struct error *err);
 /* -EOPNOTSUPP and a line naming it when a device cannot be saved. VM stopped. */

@@ -159,5 +159,12 @@ u64 vm_time_us(const struct vm *vm);
 
 /* KVM_CHECK_EXTENSION on the VM; 0 when absent. */
 int vm_check_cap(const struct vm *vm, unsigned int cap);
+struct vm_cap {
+	unsigned int cap;
+	const char *name;	/* without its KVM_CAP_ */
+};
+#define VM_CAP(name) { KVM_CAP_##name, #name }
+/* -EOPNOTSUPP with the name of the first of @nr that this KVM lacks. */
+int vm_require_caps(const struct vm *vm, const struct vm_cap *cap, unsigned int nr, struct error *err);
 
 #endif
