@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/files.h"
 #include "tests/tap.h"
 
 #include "dt/dt.h"
@@ -180,30 +181,6 @@ static inline void fake_all_devices(void)
 	for (i = 0; i < 2; i++)
 		fake_wire(fake_device(DEV_VIRTIO_MMIO, i, 0x3000000 + i * 0x200ULL, 0x200), 32 + i, false);
 	fake_pci_host();
-}
-
-/* --- files --- */
-
-static int file_fd[64];
-static char file_name[64][40];
-static unsigned int files;
-
-/* A file with this content; gives a path that is good until file_end(). */
-static inline const char *file_with(const void *data, size_t len)
-{
-	int fd = memfd_create("image", MFD_CLOEXEC);
-
-	if (fd < 0 || files == ARRAY_SIZE(file_fd) || pwrite(fd, data, len, 0) != (ssize_t)len)
-		abort();
-	file_fd[files] = fd;
-	snprintf(file_name[files], sizeof(file_name[0]), "/proc/self/fd/%d", fd);
-	return file_name[files++];
-}
-
-static inline void file_end(void)
-{
-	while (files)
-		close(file_fd[--files]);
 }
 
 /* --- images --- */

@@ -13,6 +13,7 @@
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/save-load.h"
 #include "tests/virtio/mmio-rig.h"
 
 static struct vm *vm;
@@ -21,31 +22,6 @@ static struct mdev dev;
 static void turn(void)
 {
 	m_turns(vm);
-}
-
-static int load(const struct state_writer *w)
-{
-	struct state_reader r;
-
-	state_reader_init(&r, w->buf.s, w->buf.len);
-	return devices_load(vm, &r, NULL);
-}
-
-/* What was saved can always be loaded; what was spoilt gives an error or a device. */
-static void save_and_load(struct input *in, bool spoil)
-{
-	struct state_writer w = { 0 };
-	unsigned int n;
-
-	devices_stop(vm);
-	MUST(devices_save(vm, &w, NULL) >= 0);
-	MUST(spoil || load(&w) >= 0);
-	for (n = spoil ? take(in, 1) & 7 : 0; n; n--)
-		w.buf.s[take(in, 2) % w.buf.len] ^= (char)take(in, 1);
-	if (spoil)
-		load(&w);
-	state_writer_free(&w);
-	devices_start(vm);
 }
 
 static void step(struct input *in)
@@ -84,7 +60,7 @@ static void step(struct input *in)
 		m_wr(&dev, M_NOTIFY, (u32)take(in, 1) & 3);
 		break;
 	case 8:
-		save_and_load(in, op & 0x80);
+		save_and_load(vm, in, op & 0x80);
 		break;
 	case 9:
 		devices_stop(vm);

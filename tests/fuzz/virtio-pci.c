@@ -11,6 +11,7 @@
  * links: util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/save-load.h"
 #include "tests/virtio/pci-rig.h"
 
 static struct vm *vm;
@@ -113,34 +114,6 @@ static void kick(unsigned int q)
 	turn();
 }
 
-static int load(const struct state_writer *w)
-{
-	struct state_reader r;
-
-	state_reader_init(&r, w->buf.s, w->buf.len);
-	return devices_load(vm, &r, NULL);
-}
-
-/* What was saved can always be loaded; what was spoilt gives an error or a device. */
-static void save_and_load(struct input *in, bool spoil)
-{
-	struct state_writer w = { 0 };
-	unsigned int n;
-
-	devices_stop(vm);
-	if (devices_save(vm, &w, NULL) < 0)
-		abort();
-	if (!spoil && load(&w) < 0)
-		abort();
-	if (spoil) {
-		for (n = take(in, 1) & 7; n; n--)
-			w.buf.s[take(in, 2) % w.buf.len] ^= (char)take(in, 1);
-		load(&w);
-	}
-	state_writer_free(&w);
-	devices_start(vm);
-}
-
 static void step(struct input *in)
 {
 	unsigned int op = (unsigned int)take(in, 1), off, size, q;
@@ -187,10 +160,10 @@ static void step(struct input *in)
 		kick(q);
 		break;
 	case 9:
-		save_and_load(in, false);
+		save_and_load(vm, in, false);
 		break;
 	case 10:
-		save_and_load(in, true);
+		save_and_load(vm, in, true);
 		break;
 	case 11:
 		devices_stop(vm);

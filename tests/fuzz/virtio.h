@@ -17,6 +17,7 @@
 #ifndef TESTS_FUZZ_VIRTIO_H
 #define TESTS_FUZZ_VIRTIO_H
 
+#include "tests/fuzz/save-load.h"
 #include "tests/fuzz/virtio-driver.h"
 #include "tests/virtio/pci-rig.h"
 #include "util/json.h"
@@ -358,31 +359,12 @@ static void stop(void)
 		MUST(!virtio_queue(vdev, n)->inflight_cnt);
 }
 
-static int load(const struct state_writer *w)
+static void stop_and_load(struct input *in, bool spoil)
 {
-	struct state_reader r;
-
-	state_reader_init(&r, w->buf.s, w->buf.len);
-	return devices_load(vm, &r, NULL);
-}
-
-/* What was saved can always be loaded; what was spoilt gives an error or a device. */
-static void save_and_load(struct input *in, bool spoil)
-{
-	struct state_writer w = { 0 };
-	unsigned int n;
-
 	stop();
-	MUST(!devices_save(vm, &w, NULL));
-	if (!spoil)
-		MUST(!load(&w));
-	for (n = spoil ? (take(in, 1) & 7) + 1 : 0; n; n--)
-		w.buf.s[take(in, 2) % w.buf.len] ^= (char)take(in, 1);
-	if (spoil) {
+	if (spoil)
 		wild = ever_wild = true;
-		load(&w);
-	}
-	state_writer_free(&w);
+	save_and_load_stopped(vm, in, spoil, 1);
 	devices_start(vm);
 }
 
@@ -427,10 +409,10 @@ static void operate(struct input *in)
 		devices_start(vm);
 		break;
 	case 3:
-		save_and_load(in, false);
+		stop_and_load(in, false);
 		break;
 	case 4:
-		save_and_load(in, true);
+		stop_and_load(in, true);
 		break;
 	case 5:
 	case 6:

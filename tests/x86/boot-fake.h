@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/files.h"
 #include "tests/tap.h"
 #include "x86/boot.h"
 
@@ -102,28 +103,6 @@ static void fake_end(void)
 	for (i = 0; i < fake.mem.nr; i++)
 		munmap(fake.mem.ram[i].hva, fake.mem.ram[i].size);
 	fake.mem.nr = 0;
-}
-
-/* A file with this content; gives a path that is good until file_end(). */
-static int file_fd[32];
-static char file_name[32][40];
-static unsigned int files;
-
-static inline const char *file_with(const void *data, size_t len)
-{
-	int fd = memfd_create("image", MFD_CLOEXEC);
-
-	if (fd < 0 || files == ARRAY_SIZE(file_fd) || pwrite(fd, data, len, 0) != (ssize_t)len)
-		abort();
-	file_fd[files] = fd;
-	snprintf(file_name[files], sizeof(file_name[0]), "/proc/self/fd/%d", fd);
-	return file_name[files++];
-}
-
-static inline void file_end(void)
-{
-	while (files)
-		close(file_fd[--files]);
 }
 
 static inline u8 *ram(gpa_t gpa)
