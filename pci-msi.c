@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How a function interrupts: INTx [pci-3.0 6.2.2, 6.2.3], MSI [pci-3.0 6.8.1] with per-vector masking and 64-bit
- * address, MSI-X [pci-3.0 6.8.2].
+ * How a function interrupts: INTx [pci-3.0 6.2.2, 6.2.3], MSI [pci-3.0 6.8.1] in its four layouts, MSI-X [pci-3.0
+ * 6.8.2].
  *
  * A vector of MSI-X is deliverable while MSI-X is enabled, the function mask is clear and the vector's own mask is
- * clear. Every change ends in vector_sync(), which makes three things agree with that:
+ * clear; one of MSI while MSI is enabled, the driver allows so many and its mask is clear. Every change ends in
+ * vector_sync() or msi_sync_locked(), which make three things agree with that:
  *
  *   pending bit     set by an interrupt that finds its vector masked, cleared when it is sent; sent on unmasking
  *   GSI route       the vector's message, for the eventfd; brought up to date only while deliverable, because a
@@ -12,7 +13,7 @@
  *   irqfd           eventfd and route joined in KVM while deliverable
  *
  * While the vector is masked its eventfd is with nobody: a signal stays in its counter, and who wants to know
- * looks there (collect()): a read of the PBA, unmasking, saving. So nothing has to watch it. While MSI-X is
+ * looks there (collect()): a read of the pending bits, unmasking, saving. So nothing has to watch it. While MSI-X is
  * disabled signals and notifications have no meaning [pci-3.0 6.8.2.3: the function then uses INTx] and are
  * dropped, with what is pending. A message that KVM refuses to route goes nowhere, until the driver writes a
  * better one.
@@ -26,6 +27,7 @@
 #include "vmm/pci.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,10 +44,7 @@ enum {
 	MSI_CONTROL_64BIT = 0x80,
 	MSI_CONTROL_MASKING = 0x100,
 	MSI_ADDRESS = 4,
-	MSI_DATA = 12,
-	MSI_MASK = 16,
-	MSI_PENDING = 20,
-	MSI_LEN = 24,
+	MSI_MAX_VECTORS = 32,
 
 	MSIX_CONTROL = 2,
 	MSIX_CONTROL_MASK = 0x4000,
@@ -62,31 +61,36 @@ enum {
 	ENTRY_MASKED = 1,
 };
 
+struct msi_irqfd {
+	int fd;				/* owned; -1: none */
+	u32 gsi;			/* owned route, if there is one */
+	bool has_gsi;
+	bool joined;			/* fd and gsi, in KVM */
+	struct msi_msg routed;		/* what gsi stands for */
+};
+
 struct pci_msi {
 	unsigned int cap, log2_vectors;
+	bool addr64;
+	unsigned int data_reg, mask_reg, pending_reg, len;	/* in the capability; mask_reg and pending_reg 0: no such registers */
 	_Atomic bool enabled;
 	/* as the guest wrote config, for those without the host's lock */
-	unsigned int allocated;		/* vectors it allows: power of two */
+	_Atomic unsigned int allocated;	/* vectors it allows: power of two */
 	u64 addr;
 	u16 data;
 	u32 mask, pending;
-};
-
-struct msix_irqfd {
-	int fd;				/* owned; -1: none */
-	u32 gsi;			/* owned route */
-	bool joined;			/* fd and gsi, in KVM */
-	struct msi_msg routed;		/* what gsi stands for */
+	struct msi_irqfd *irqfd;	/* owned; [MSI_MAX_VECTORS]; NULL until the first */
 };
 
 struct pci_msix {
 	unsigned int vectors, cap;
 	u32 table_off, pba_off;
+	bool pba_elsewhere;		/* in a BAR that the device answers itself */
 	_Atomic bool enabled;
 	bool masked;			/* function mask */
 	u32 (*entry)[4];		/* owned; [vectors] */
 	u64 *pending;			/* owned; a bit each */
-	struct msix_irqfd *irqfd;	/* owned; [vectors]; NULL until the first */
+	struct msi_irqfd *irqfd;	/* owned; [vectors]; NULL until the first */
 };
 
 /* --- INTx --- */
@@ -107,37 +111,189 @@ void pci_intx_set(struct pci_dev *pdev, bool level)
 	pthread_mutex_unlock(&pdev->irq_lock);
 }
 
+int pci_intx_gsi(const struct pci_dev *pdev, u32 *ret_gsi)
+{
+	unsigned int pin = pdev->config[PCI_INTERRUPT_PIN];
+
+	if (!pin || !pdev->host)
+		return -EINVAL;
+	*ret_gsi = pdev->host->cfg.intx_gsi[(pdev->devfn / 8 + pin - 1) % PCI_INTX_LINES];
+	return 0;
+}
+
+/* --- eventfds, of MSI and MSI-X --- */
+
+static struct msi_irqfd *irqfd_of(struct msi_irqfd *table, unsigned int vector)
+{
+	return table && table[vector].fd >= 0 ? &table[vector] : NULL;
+}
+
+static bool same_msg(const struct msi_msg *a, const struct msi_msg *b)
+{
+	return a->addr == b->addr && a->data == b->data && a->devid == b->devid;
+}
+
+static void irqfd_part(struct pci_dev *pdev, struct msi_irqfd *f)
+{
+	if (f->joined)
+		irq_irqfd_del(pdev->host->dev.vm, f->gsi, f->fd);
+	f->joined = false;
+}
+
+static int irqfd_route(struct pci_dev *pdev, struct msi_irqfd *f, const struct msi_msg *msg)
+{
+	struct vm *vm = pdev->host->dev.vm;
+	int r = 0;
+
+	if (!f->has_gsi)
+		r = irq_route_add(vm, msg, &f->gsi);
+	else if (!same_msg(msg, &f->routed))
+		r = irq_route_update(vm, f->gsi, msg);
+	if (r < 0)
+		return r;
+	f->has_gsi = true;
+	f->routed = *msg;
+	return 0;
+}
+
+static void irqfd_join(struct pci_dev *pdev, struct msi_irqfd *f, const struct msi_msg *msg)
+{
+	int r = irqfd_route(pdev, f, msg);
+
+	if (r < 0) {
+		irqfd_part(pdev, f);
+		log_ratelimited(&pdev->host->rate, LOG_DEBUG, pci_dev_name(pdev),
+				"no route for the message 0x%x to 0x%" PRIx64 ": %s", msg->data, msg->addr, strerror(-r));
+		return;
+	}
+	if (!f->joined)
+		f->joined = irq_irqfd_add(pdev->host->dev.vm, f->gsi, f->fd, -1) == 0;
+}
+
+static void irqfd_free(struct pci_dev *pdev, struct msi_irqfd *f)
+{
+	irqfd_part(pdev, f);
+	if (f->has_gsi)
+		irq_route_del(pdev->host->dev.vm, f->gsi);
+	close(f->fd);
+	f->fd = -1;
+}
+
+/*
+ * Makes @table[@vector]. Its route is taken now, so that a lack of GSIs is the caller's to know and not the guest's. So is a KVM that takes
+ * no irqfds, as where the interrupt controller is not in the kernel, and a message that cannot be a route; but a vector that the guest has
+ * not @ready yet may have no such message: it gets its route with the first good one.
+ */
+static int irqfd_make(struct pci_dev *pdev, struct msi_irqfd *table, unsigned int vector, const struct msi_msg *msg, bool ready)
+{
+	struct msi_irqfd f = { .fd = eventfd_create() };
+	int r;
+
+	if (f.fd < 0)
+		return f.fd;
+	r = irqfd_route(pdev, &f, msg);
+	if (!r) {
+		r = irq_irqfd_add(pdev->host->dev.vm, f.gsi, f.fd, -1);
+		f.joined = !r;
+	} else if (r == -EINVAL && !ready) {
+		r = 0;
+	}
+	if (r < 0) {
+		irqfd_free(pdev, &f);
+		return r;
+	}
+	table[vector] = f;
+	return f.fd;
+}
+
+static struct msi_irqfd *irqfd_table(unsigned int vectors)
+{
+	struct msi_irqfd *table = calloc(vectors, sizeof(*table));
+
+	while (table && vectors--)
+		table[vectors].fd = -1;
+	return table;
+}
+
+static void irqfd_table_free(struct pci_dev *pdev, struct msi_irqfd **table, unsigned int vectors)
+{
+	unsigned int i;
+
+	for (i = 0; *table && i < vectors; i++)
+		if (irqfd_of(*table, i))
+			irqfd_free(pdev, &(*table)[i]);
+	free(*table);
+	*table = NULL;
+}
+
 /* --- MSI --- */
 
-int pci_dev_add_msi(struct pci_dev *pdev, unsigned int vectors)
+/* [pci-3.0 6.8.1] figure 6-9 */
+static void msi_layout(struct pci_msi *msi, bool addr64, bool maskable)
+{
+	msi->addr64 = addr64;
+	msi->data_reg = addr64 ? MSI_ADDRESS + 8 : MSI_ADDRESS + 4;
+	msi->len = msi->data_reg + 2;
+	if (maskable) {
+		msi->mask_reg = msi->data_reg + 4;
+		msi->pending_reg = msi->mask_reg + 4;
+		msi->len = msi->pending_reg + 4;
+	}
+}
+
+static void msi_registers(struct pci_dev *pdev, const struct pci_msi *msi)
+{
+	u16 control = (u16)(msi->log2_vectors << 1);
+
+	memset(pdev->config + msi->cap + MSI_ADDRESS, 0, msi->len - MSI_ADDRESS);
+	pci_config_set_wmask(pdev, msi->cap + MSI_CONTROL, 2, MSI_CONTROL_ENABLE | 7 << 4);
+	pci_config_set_wmask(pdev, msi->cap + MSI_ADDRESS, 4, ~3U);
+	pci_config_set_wmask(pdev, msi->cap + msi->data_reg, 2, 0xffff);
+	if (msi->addr64) {
+		control |= MSI_CONTROL_64BIT;
+		pci_config_set_wmask(pdev, msi->cap + MSI_ADDRESS + 4, 4, ~0U);
+	}
+	if (msi->mask_reg) {
+		control |= MSI_CONTROL_MASKING;
+		pci_config_set_wmask(pdev, msi->cap + msi->mask_reg, 4, (u32)((1ULL << (1U << msi->log2_vectors)) - 1));
+	}
+	put_le16(pdev->config + msi->cap + MSI_CONTROL, control);
+}
+
+/* @off: where it lies; 0: where there is room. */
+static int add_msi(struct pci_dev *pdev, unsigned int off, unsigned int vectors, bool addr64, bool maskable)
 {
 	struct pci_msi *msi;
-	unsigned int log2 = 0;
 	int cap;
 
-	if (!is_power_of_two(vectors) || vectors > 32 || pdev->msi)
+	if (!is_power_of_two(vectors) || vectors > MSI_MAX_VECTORS || pdev->msi)
 		return -EINVAL;
-	while (vectors >> log2 > 1)
-		log2++;
 	msi = calloc(1, sizeof(*msi));
 	if (!msi)
 		return -ENOMEM;
-	cap = pci_dev_add_cap(pdev, PCI_CAP_ID_MSI, MSI_LEN);
+	msi_layout(msi, addr64, maskable);
+	cap = off ? pci_dev_add_cap_at(pdev, off, PCI_CAP_ID_MSI, msi->len) : pci_dev_add_cap(pdev, PCI_CAP_ID_MSI, msi->len);
 	if (cap < 0) {
 		free(msi);
 		return cap;
 	}
 	msi->cap = (unsigned int)cap;
-	msi->log2_vectors = log2;
+	while (vectors >> msi->log2_vectors > 1)
+		msi->log2_vectors++;
 	msi->allocated = 1;
-	put_le16(pdev->config + cap + MSI_CONTROL, (u16)(log2 << 1) | MSI_CONTROL_64BIT | MSI_CONTROL_MASKING);
-	pci_config_set_wmask(pdev, msi->cap + MSI_CONTROL, 2, MSI_CONTROL_ENABLE | 7 << 4);
-	pci_config_set_wmask(pdev, msi->cap + MSI_ADDRESS, 4, ~3U);
-	pci_config_set_wmask(pdev, msi->cap + MSI_ADDRESS + 4, 4, ~0U);
-	pci_config_set_wmask(pdev, msi->cap + MSI_DATA, 2, 0xffff);
-	pci_config_set_wmask(pdev, msi->cap + MSI_MASK, 4, (u32)((1ULL << vectors) - 1));
+	msi_registers(pdev, msi);
 	pdev->msi = msi;
 	return 0;
+}
+
+int pci_dev_add_msi(struct pci_dev *pdev, unsigned int vectors)
+{
+	return add_msi(pdev, 0, vectors, true, true);
+}
+
+int pci_dev_add_msi_at(struct pci_dev *pdev, unsigned int off, unsigned int vectors, bool addr64, bool maskable)
+{
+	return off ? add_msi(pdev, off, vectors, addr64, maskable) : -EINVAL;
 }
 
 bool pci_msi_enabled(const struct pci_dev *pdev)
@@ -146,29 +302,67 @@ bool pci_msi_enabled(const struct pci_dev *pdev)
 }
 
 /* [pci-3.0 6.8.1.6] the low bits of the data tell the vectors apart */
-static void msi_send_locked(struct pci_dev *pdev, unsigned int vector)
+static struct msi_msg msi_msg_of(const struct pci_dev *pdev, unsigned int vector)
 {
 	const struct pci_msi *msi = pdev->msi;
-	struct msi_msg msg = {
+	return (struct msi_msg){
 		.addr = msi->addr, .data = (msi->data & ~(msi->allocated - 1)) | vector, .devid = pdev->devfn,
 	};
+}
 
-	irq_msi_send(pdev->host->dev.vm, &msg);
+static bool msi_deliverable(const struct pci_msi *msi, unsigned int vector)
+{
+	return msi->enabled && vector < msi->allocated && !(msi->mask & BIT(vector));
 }
 
 static void msi_send_pending_locked(struct pci_dev *pdev)
 {
 	struct pci_msi *msi = pdev->msi;
+	struct msi_msg msg;
 	unsigned int i;
 
-	if (!msi->enabled)
-		return;
 	for (i = 0; i < msi->allocated; i++) {
-		if (!(msi->pending & ~msi->mask & BIT(i)))
+		if (!(msi->pending & BIT(i)) || !msi_deliverable(msi, i))
 			continue;
 		msi->pending &= ~BIT(i);
-		msi_send_locked(pdev, i);
+		msg = msi_msg_of(pdev, i);
+		irq_msi_send(pdev->host->dev.vm, &msg);
 	}
+}
+
+/* As collect() does for MSI-X; for all vectors. */
+static void msi_collect(struct pci_msi *msi)
+{
+	struct msi_irqfd *f;
+	unsigned int i;
+
+	for (i = 0; i < 1U << msi->log2_vectors; i++) {
+		f = irqfd_of(msi->irqfd, i);
+		if (f && !f->joined && eventfd_drain(f->fd) && msi->enabled)
+			msi->pending |= BIT(i);
+	}
+}
+
+/* After any change: eventfds follow, and what has become deliverable is sent. */
+static void msi_sync_locked(struct pci_dev *pdev)
+{
+	struct pci_msi *msi = pdev->msi;
+	struct msi_irqfd *f;
+	struct msi_msg msg;
+	unsigned int i;
+
+	msi_collect(msi);
+	for (i = 0; msi->irqfd && i < 1U << msi->log2_vectors; i++) {
+		f = irqfd_of(msi->irqfd, i);
+		if (!f)
+			continue;
+		msg = msi_msg_of(pdev, i);
+		if (msi_deliverable(msi, i))
+			irqfd_join(pdev, f, &msg);
+		else
+			irqfd_part(pdev, f);
+	}
+	msi_send_pending_locked(pdev);
 }
 
 void pci_msi_notify(struct pci_dev *pdev, unsigned int vector)
@@ -192,11 +386,13 @@ static void msi_parse_locked(struct pci_dev *pdev)
 	const u8 *c = pdev->config + msi->cap;
 	u16 control = get_le16(c + MSI_CONTROL);
 
+	if (!msi->enabled)
+		msi_collect(msi);	/* drops it */
 	/* [pci-3.0 6.8.1.3] more than it has, or a reserved value: what it has */
 	msi->allocated = 1U << MIN(control >> 4 & 7U, msi->log2_vectors);
-	msi->addr = get_le64(c + MSI_ADDRESS);
-	msi->data = get_le16(c + MSI_DATA);
-	msi->mask = get_le32(c + MSI_MASK);
+	msi->addr = msi->addr64 ? get_le64(c + MSI_ADDRESS) : get_le32(c + MSI_ADDRESS);
+	msi->data = get_le16(c + msi->data_reg);
+	msi->mask = msi->mask_reg ? get_le32(c + msi->mask_reg) : 0;
 	atomic_store(&msi->enabled, control & MSI_CONTROL_ENABLE);
 	if (!msi->enabled)
 		msi->pending = 0;
@@ -209,10 +405,42 @@ static void msi_written(struct pci_dev *pdev)
 	pthread_mutex_lock(&pdev->irq_lock);
 	msi_parse_locked(pdev);
 	pci_intx_update_locked(pdev);
-	msi_send_pending_locked(pdev);
+	msi_sync_locked(pdev);
 	pthread_mutex_unlock(&pdev->irq_lock);
 	for (i = 0; pdev->pops->vector_changed && i < 1U << pdev->msi->log2_vectors; i++)
 		pdev->pops->vector_changed(pdev, i);
+}
+
+unsigned int pci_msi_vectors(const struct pci_dev *pdev)
+{
+	return pdev->msi ? 1U << pdev->msi->log2_vectors : 0;
+}
+
+unsigned int pci_msi_allocated(const struct pci_dev *pdev)
+{
+	return pdev->msi ? atomic_load(&pdev->msi->allocated) : 0;
+}
+
+int pci_msi_irqfd(struct pci_dev *pdev, unsigned int vector)
+{
+	struct pci_msi *msi = pdev->msi;
+	struct msi_msg msg;
+	int r;
+
+	if (!msi || vector >> msi->log2_vectors || !pdev->host)
+		return -EINVAL;
+	pthread_mutex_lock(&pdev->irq_lock);
+	if (!msi->irqfd)
+		msi->irqfd = irqfd_table(MSI_MAX_VECTORS);
+	r = msi->irqfd ? msi->irqfd[vector].fd : -ENOMEM;
+	if (r == -1) {
+		msg = msi_msg_of(pdev, vector);
+		r = irqfd_make(pdev, msi->irqfd, vector, &msg, msi_deliverable(msi, vector));
+		if (r >= 0)
+			msi_sync_locked(pdev);
+	}
+	pthread_mutex_unlock(&pdev->irq_lock);
+	return r;
 }
 
 /* --- MSI-X: vectors --- */
@@ -244,46 +472,10 @@ static struct msi_msg entry_msg(const struct pci_dev *pdev, unsigned int vector)
 	};
 }
 
-static struct msix_irqfd *vector_irqfd(const struct pci_msix *x, unsigned int vector)
-{
-	return x->irqfd && x->irqfd[vector].fd >= 0 ? &x->irqfd[vector] : NULL;
-}
-
-static bool same_msg(const struct msi_msg *a, const struct msi_msg *b)
-{
-	return a->addr == b->addr && a->data == b->data && a->devid == b->devid;
-}
-
-static void irqfd_part(struct pci_dev *pdev, struct msix_irqfd *f)
-{
-	if (f->joined)
-		irq_irqfd_del(pdev->host->dev.vm, f->gsi, f->fd);
-	f->joined = false;
-}
-
-static void irqfd_join(struct pci_dev *pdev, unsigned int vector, struct msix_irqfd *f)
-{
-	struct vm *vm = pdev->host->dev.vm;
-	struct msi_msg msg = entry_msg(pdev, vector);
-	int r = 0;
-
-	if (!same_msg(&msg, &f->routed))
-		r = irq_route_update(vm, f->gsi, &msg);
-	if (r < 0) {
-		irqfd_part(pdev, f);
-		log_ratelimited(&pdev->host->rate, LOG_DEBUG, pci_dev_name(pdev),
-				"MSI-X vector %u: no route for its message: %s", vector, strerror(-r));
-		return;
-	}
-	f->routed = msg;
-	if (!f->joined)
-		f->joined = irq_irqfd_add(vm, f->gsi, f->fd, -1) == 0;
-}
-
 /* What was signalled while the eventfd was with nobody. */
 static void collect(struct pci_msix *x, unsigned int vector)
 {
-	struct msix_irqfd *f = vector_irqfd(x, vector);
+	struct msi_irqfd *f = irqfd_of(x->irqfd, vector);
 
 	if (f && !f->joined && eventfd_drain(f->fd) && x->enabled)
 		set_pending(x, vector, true);
@@ -292,8 +484,8 @@ static void collect(struct pci_msix *x, unsigned int vector)
 static void vector_sync(struct pci_dev *pdev, unsigned int vector)
 {
 	struct pci_msix *x = pdev->msix;
-	struct msix_irqfd *f = vector_irqfd(x, vector);
-	struct msi_msg msg;
+	struct msi_irqfd *f = irqfd_of(x->irqfd, vector);
+	struct msi_msg msg = entry_msg(pdev, vector);
 
 	if (!deliverable(x, vector)) {
 		if (f)
@@ -302,11 +494,10 @@ static void vector_sync(struct pci_dev *pdev, unsigned int vector)
 	}
 	if (f) {
 		collect(x, vector);
-		irqfd_join(pdev, vector, f);
+		irqfd_join(pdev, f, &msg);
 	}
 	if (is_pending(x, vector)) {
 		set_pending(x, vector, false);
-		msg = entry_msg(pdev, vector);
 		irq_msi_send(pdev->host->dev.vm, &msg);
 	}
 }
@@ -338,105 +529,141 @@ void pci_msix_notify(struct pci_dev *pdev, unsigned int vector)
 	pthread_mutex_unlock(&pdev->irq_lock);
 }
 
-static int irqfd_create_locked(struct pci_dev *pdev, unsigned int vector)
-{
-	struct pci_msix *x = pdev->msix;
-	struct msi_msg msg = entry_msg(pdev, vector);
-	struct msix_irqfd *f;
-	unsigned int i;
-	u32 gsi;
-	int fd, r;
-
-	if (!x->irqfd) {
-		f = calloc(x->vectors, sizeof(*f));
-		if (!f)
-			return -ENOMEM;
-		for (i = 0; i < x->vectors; i++)
-			f[i].fd = -1;
-		x->irqfd = f;
-	}
-	fd = eventfd_create();
-	if (fd < 0)
-		return fd;
-	/*
-	 * The route is taken now, so that a lack of GSIs is the caller's to know and not the guest's. So is a KVM that takes no irqfds,
-	 * as where the interrupt controller is not in the kernel, and a message that cannot be a route.
-	 */
-	r = irq_route_add(pdev->host->dev.vm, &msg, &gsi);
-	if (r < 0)
-		goto close_fd;
-	r = irq_irqfd_add(pdev->host->dev.vm, gsi, fd, -1);
-	if (r < 0)
-		goto del_route;
-	x->irqfd[vector] = (struct msix_irqfd){ .fd = fd, .gsi = gsi, .routed = msg, .joined = true };
-	vector_sync(pdev, vector);
-	return fd;
-
-del_route:
-	irq_route_del(pdev->host->dev.vm, gsi);
-close_fd:
-	close(fd);
-	return r;
-}
-
 int pci_msix_irqfd(struct pci_dev *pdev, unsigned int vector)
 {
 	struct pci_msix *x = pdev->msix;
-	struct msix_irqfd *f;
+	struct msi_msg msg;
 	int r;
 
 	if (!x || vector >= x->vectors || !pdev->host)
 		return -EINVAL;
 	pthread_mutex_lock(&pdev->irq_lock);
-	f = vector_irqfd(x, vector);
-	r = f ? f->fd : irqfd_create_locked(pdev, vector);
+	if (!x->irqfd)
+		x->irqfd = irqfd_table(x->vectors);
+	r = x->irqfd ? x->irqfd[vector].fd : -ENOMEM;
+	if (r == -1) {
+		msg = entry_msg(pdev, vector);
+		r = irqfd_make(pdev, x->irqfd, vector, &msg, deliverable(x, vector));
+		if (r >= 0)
+			vector_sync(pdev, vector);
+	}
 	pthread_mutex_unlock(&pdev->irq_lock);
 	return r;
 }
 
-/* --- MSI-X: registers --- */
-
-static bool ranges_ok(const struct pci_bar *b, unsigned int vectors, u32 table_off, u32 pba_off)
+bool pci_msix_deliverable(struct pci_dev *pdev, unsigned int vector)
 {
-	u64 table_end = table_off + (u64)vectors * ENTRY_SIZE;
-	u64 pba_end = pba_off + (u64)(vectors + 63) / 64 * 8;
+	struct pci_msix *x = pdev->msix;
+	bool ret;
 
-	return is_aligned(table_off | pba_off, 8) && table_end <= b->size && pba_end <= b->size &&
-	       (table_end <= pba_off || pba_end <= table_off);
+	if (!x || vector >= x->vectors)
+		return false;
+	pthread_mutex_lock(&pdev->irq_lock);
+	ret = deliverable(x, vector);
+	pthread_mutex_unlock(&pdev->irq_lock);
+	return ret;
 }
 
-int pci_dev_add_msix(struct pci_dev *pdev, unsigned int vectors, unsigned int bar, u32 table_off, u32 pba_off)
+void pci_msi_irqfds_free(struct pci_dev *pdev)
+{
+	struct pci_msix *x = pdev->msix;
+	unsigned int i;
+
+	pthread_mutex_lock(&pdev->irq_lock);
+	/* What nobody has seen yet stays pending. */
+	for (i = 0; x && i < x->vectors; i++)
+		collect(x, i);
+	if (x)
+		irqfd_table_free(pdev, &x->irqfd, x->vectors);
+	if (pdev->msi) {
+		msi_collect(pdev->msi);
+		irqfd_table_free(pdev, &pdev->msi->irqfd, MSI_MAX_VECTORS);
+	}
+	pthread_mutex_unlock(&pdev->irq_lock);
+}
+
+/* --- MSI-X: registers --- */
+
+static bool memory_bar(const struct pci_dev *pdev, unsigned int bar)
+{
+	return bar < PCI_BARS && pdev->bar[bar].type != PCI_BAR_NONE && pdev->bar[bar].type != PCI_BAR_IO;
+}
+
+static bool ranges_ok(const struct pci_dev *pdev, unsigned int vectors, const struct pci_msix_place *at)
+{
+	u64 table_end = at->table_off + (u64)vectors * ENTRY_SIZE;
+	u64 pba_end = at->pba_off + (u64)(vectors + 63) / 64 * 8;
+
+	return memory_bar(pdev, at->bar) && memory_bar(pdev, at->pba_bar) && is_aligned(at->table_off | at->pba_off, 8) &&
+	       table_end <= pdev->bar[at->bar].size && pba_end <= pdev->bar[at->pba_bar].size &&
+	       (at->bar != at->pba_bar || table_end <= at->pba_off || pba_end <= at->table_off);
+}
+
+static void msix_free(struct pci_msix *x)
+{
+	if (!x)
+		return;
+	free(x->entry);
+	free(x->pending);
+	free(x);
+}
+
+static struct pci_msix *msix_alloc(unsigned int vectors, const struct pci_msix_place *at)
+{
+	struct pci_msix *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->entry = calloc(vectors, sizeof(*x->entry));
+	x->pending = calloc((vectors + 63) / 64, sizeof(*x->pending));
+	if (!x->entry || !x->pending) {
+		msix_free(x);
+		return NULL;
+	}
+	x->vectors = vectors;
+	x->table_off = at->table_off;
+	x->pba_off = at->pba_off;
+	x->pba_elsewhere = at->pba_bar != at->bar;
+	while (vectors--)	/* [pci-3.0 6.8.2.9] masked after reset */
+		x->entry[vectors][ENTRY_CONTROL] = ENTRY_MASKED;
+	return x;
+}
+
+/* @off: where it lies; 0: where there is room. */
+static int add_msix(struct pci_dev *pdev, unsigned int off, unsigned int vectors, const struct pci_msix_place *at)
 {
 	struct pci_msix *x;
 	int cap;
 
-	if (!vectors || vectors > MSIX_MAX_VECTORS || bar >= PCI_BARS || pdev->bar[bar].type == PCI_BAR_NONE ||
-	    pdev->bar[bar].type == PCI_BAR_IO || pdev->msix || !ranges_ok(&pdev->bar[bar], vectors, table_off, pba_off))
+	if (!vectors || vectors > MSIX_MAX_VECTORS || pdev->msix || !ranges_ok(pdev, vectors, at))
 		return -EINVAL;
-	x = calloc(1, sizeof(*x));
+	x = msix_alloc(vectors, at);
 	if (!x)
 		return -ENOMEM;
-	x->entry = calloc(vectors, sizeof(*x->entry));
-	x->pending = calloc((vectors + 63) / 64, sizeof(*x->pending));
-	cap = x->entry && x->pending ? pci_dev_add_cap(pdev, PCI_CAP_ID_MSIX, MSIX_LEN) : -ENOMEM;
+	cap = off ? pci_dev_add_cap_at(pdev, off, PCI_CAP_ID_MSIX, MSIX_LEN) : pci_dev_add_cap(pdev, PCI_CAP_ID_MSIX, MSIX_LEN);
 	if (cap < 0) {
-		free(x->entry);
-		free(x->pending);
-		free(x);
+		msix_free(x);
 		return cap;
 	}
-	x->vectors = vectors;
 	x->cap = (unsigned int)cap;
-	x->table_off = table_off;
-	x->pba_off = pba_off;
 	put_le16(pdev->config + cap + MSIX_CONTROL, (u16)(vectors - 1));
-	put_le32(pdev->config + cap + MSIX_TABLE, table_off | bar);
-	put_le32(pdev->config + cap + MSIX_PBA, pba_off | bar);
+	put_le32(pdev->config + cap + MSIX_TABLE, at->table_off | at->bar);
+	put_le32(pdev->config + cap + MSIX_PBA, at->pba_off | at->pba_bar);
 	pci_config_set_wmask(pdev, x->cap + MSIX_CONTROL, 2, MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASK);
-	while (vectors--)	/* [pci-3.0 6.8.2.9] masked after reset */
-		x->entry[vectors][ENTRY_CONTROL] = ENTRY_MASKED;
 	pdev->msix = x;
 	return 0;
+}
+
+int pci_dev_add_msix(struct pci_dev *pdev, unsigned int vectors, unsigned int bar, u32 table_off, u32 pba_off)
+{
+	const struct pci_msix_place at = { .bar = bar, .table_off = table_off, .pba_bar = bar, .pba_off = pba_off };
+
+	return add_msix(pdev, 0, vectors, &at);
+}
+
+int pci_dev_add_msix_at(struct pci_dev *pdev, unsigned int off, unsigned int vectors, const struct pci_msix_place *at)
+{
+	return off ? add_msix(pdev, off, vectors, at) : -EINVAL;
 }
 
 static void msix_control_written(struct pci_dev *pdev)
@@ -486,7 +713,7 @@ static bool msix_range(const struct pci_msix *x, u64 off, bool *ret_pba, u32 *re
 		*ret_at = (u32)(off - x->table_off);
 		return true;
 	}
-	if (off >= x->pba_off && off - x->pba_off < (x->vectors + 63) / 64 * 8) {
+	if (!x->pba_elsewhere && off >= x->pba_off && off - x->pba_off < (x->vectors + 63) / 64 * 8) {
 		*ret_pba = true;
 		*ret_at = (u32)(off - x->pba_off);
 		return true;
@@ -571,11 +798,12 @@ const struct io_ops pci_msix_io = { .read = msix_io_read, .write = msix_io_write
 
 void pci_msi_config_read(struct pci_dev *pdev, unsigned int off, unsigned int size, u32 *val)
 {
-	const struct pci_msi *msi = pdev->msi;
+	struct pci_msi *msi = pdev->msi;
 
-	if (!msi || (off & ~3U) != msi->cap + MSI_PENDING)
+	if (!msi || !msi->pending_reg || (off & ~3U) != msi->cap + msi->pending_reg)
 		return;
 	pthread_mutex_lock(&pdev->irq_lock);
+	msi_collect(msi);
 	*val = msi->pending >> off % 4 * 8 & (u32)ones(size);
 	pthread_mutex_unlock(&pdev->irq_lock);
 }
@@ -585,7 +813,7 @@ void pci_msi_config_written(struct pci_dev *pdev, unsigned int off, unsigned int
 	const struct pci_msix *x = pdev->msix;
 	const struct pci_msi *msi = pdev->msi;
 
-	if (msi && off < msi->cap + MSI_LEN && msi->cap < off + size)
+	if (msi && off < msi->cap + msi->len && msi->cap < off + size)
 		msi_written(pdev);
 	if (x && off < x->cap + MSIX_LEN && x->cap < off + size)
 		msix_control_written(pdev);
@@ -599,8 +827,10 @@ void pci_msi_reset(struct pci_dev *pdev)
 	pthread_mutex_lock(&pdev->irq_lock);
 	atomic_store(&pdev->intx_asserted, false);
 	pdev->intx_disabled = false;
-	if (pdev->msi)
+	if (pdev->msi) {
 		msi_parse_locked(pdev);
+		msi_sync_locked(pdev);
+	}
 	if (x) {
 		atomic_store(&x->enabled, false);
 		x->masked = false;
@@ -617,24 +847,8 @@ void pci_msi_reset(struct pci_dev *pdev)
 
 void pci_msi_free(struct pci_dev *pdev)
 {
-	struct pci_msix *x = pdev->msix;
-	struct msix_irqfd *f;
-	unsigned int i;
-
-	for (i = 0; x && i < x->vectors; i++) {
-		f = vector_irqfd(x, i);
-		if (!f)
-			continue;
-		irqfd_part(pdev, f);
-		irq_route_del(pdev->host->dev.vm, f->gsi);
-		close(f->fd);
-	}
-	if (x) {
-		free(x->irqfd);
-		free(x->entry);
-		free(x->pending);
-		free(x);
-	}
+	pci_msi_irqfds_free(pdev);
+	msix_free(pdev->msix);
 	free(pdev->msi);
 	pdev->msix = NULL;
 	pdev->msi = NULL;
@@ -669,8 +883,10 @@ void pci_msi_save(struct pci_dev *pdev, struct state_writer *w)
 
 	pthread_mutex_lock(&pdev->irq_lock);
 	state_put_u8(w, atomic_load(&pdev->intx_asserted));
-	if (pdev->msi)
+	if (pdev->msi) {
+		msi_collect(pdev->msi);
 		state_put_u32(w, pdev->msi->pending);
+	}
 	if (x) {
 		words = (x->vectors + 63) / 64;
 		for (i = 0; i < x->vectors; i++)
@@ -742,7 +958,7 @@ void pci_msi_load_commit(struct pci_dev *pdev, struct pci_msi_state *st)
 		msi_parse_locked(pdev);
 		if (pdev->msi->enabled)
 			pdev->msi->pending = st->msi_pending;
-		msi_send_pending_locked(pdev);
+		msi_sync_locked(pdev);
 	}
 	if (x) {
 		control = get_le16(pdev->config + x->cap + MSIX_CONTROL);

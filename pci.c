@@ -10,7 +10,10 @@
  * sizing, are not special: they decode where they point, mostly outside of the windows, so nowhere. Overlaps
  * are the bus's business (iomap.c).
  *
- * Left out on purpose: BIST, Power Management, Function Level Reset, PCI-to-PCI bridges.
+ * A device that has another one behind it (VFIO) hears of COMMAND between the two halves of decode(): what leaves is gone when that other
+ * one stops answering, and what comes is not there before it answers.
+ *
+ * Left out on purpose: BIST, PCI-to-PCI bridges; Power Management and Function Level Reset are the business of devices that have them.
  *
  * Threads: config writes, and so BAR moves, on vCPU threads under the host's lock; the rest on the main thread.
  */
@@ -60,7 +63,7 @@ static int add_pcie_cap(struct pci_dev *pdev)
 
 int pci_dev_init(struct pci_dev *pdev, const struct pci_dev_ops *ops, const struct pci_ids *ids)
 {
-	unsigned int size = ids->pcie ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE;
+	unsigned int size = ids->pcie || ids->extended ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE;
 	u8 *c = calloc(4, size);
 	int r;
 
@@ -73,6 +76,8 @@ int pci_dev_init(struct pci_dev *pdev, const struct pci_dev_ops *ops, const stru
 	pdev->config_size = size;
 	pdev->pops = ops;
 	pdev->cap_end = PCI_HEADER_END;
+	pdev->cap_used = 0;
+	pdev->asleep = false;
 	pdev->host = NULL;
 	pthread_mutex_init(&pdev->irq_lock, NULL);
 	atomic_init(&pdev->intx_asserted, false);
@@ -95,19 +100,37 @@ int pci_dev_init(struct pci_dev *pdev, const struct pci_dev_ops *ops, const stru
 	return r;
 }
 
-int pci_dev_add_cap(struct pci_dev *pdev, u8 id, unsigned int len)
+/* The dwords of [off, off+len), as bits. */
+static u64 dwords(unsigned int off, unsigned int len)
 {
-	unsigned int off = pdev->cap_end, at = PCI_CAPABILITY_LIST;
+	u64 n = ((u64)len + off % 4 + 3) / 4;
 
-	if (len < 2 || len > PCI_CONFIG_SIZE - off)
-		return -ENOSPC;
+	return (n < 64 ? BIT_ULL(n) - 1 : ~0ULL) << off / 4;
+}
+
+int pci_dev_add_cap_at(struct pci_dev *pdev, unsigned int off, u8 id, unsigned int len)
+{
+	unsigned int at = PCI_CAPABILITY_LIST;
+
+	if (off < PCI_HEADER_END || off >= PCI_CONFIG_SIZE || !is_aligned(off, 4) || len < 2 || len > PCI_CONFIG_SIZE - off ||
+	    (pdev->cap_used & dwords(off, len)))
+		return -EINVAL;
 	while (pdev->config[at])	/* our own list: the guest cannot write these bytes */
 		at = pdev->config[at] + 1U;
 	pdev->config[at] = (u8)off;
 	pdev->config[off] = id;
-	pdev->cap_end = off + (unsigned int)align_up(len, 4);
+	pdev->config[off + 1] = 0;
+	pdev->cap_used |= dwords(off, len);
+	pdev->cap_end = MAX(pdev->cap_end, off + (unsigned int)align_up(len, 4));
 	put_le16(pdev->config + PCI_STATUS, get_le16(pdev->config + PCI_STATUS) | PCI_STATUS_CAP_LIST);
 	return (int)off;
+}
+
+int pci_dev_add_cap(struct pci_dev *pdev, u8 id, unsigned int len)
+{
+	int r = pci_dev_add_cap_at(pdev, pdev->cap_end, id, len);
+
+	return r < 0 ? -ENOSPC : r;
 }
 
 static bool is_mem64(enum pci_bar_type type)
@@ -222,7 +245,7 @@ static bool bar_decoded(const struct pci_dev *pdev, unsigned int bar, u64 addr)
 	const struct pci_bar *b = &pdev->bar[bar];
 	u16 command = get_le16(pdev->config + PCI_COMMAND);
 
-	if (!addr)
+	if (!addr || pdev->asleep)
 		return false;
 	if (b->type == PCI_BAR_IO)
 		return (command & PCI_COMMAND_IO) && in_window(&cfg->io, addr, b->size);
@@ -280,9 +303,17 @@ static void decode_locked(struct pci_dev *pdev)
 			bar_deactivate(pdev, i);
 		pdev->bar[i].addr = addr;
 	}
+	if (pdev->pops->decoding)
+		pdev->pops->decoding(pdev, get_le16(pdev->config + PCI_COMMAND));
 	for (i = 0; i <= PCI_ROM; i++)
 		if (want[i] && !pdev->bar[i].active)
 			bar_activate(pdev, i);
+}
+
+void pci_dev_sleep_locked(struct pci_dev *pdev, bool asleep)
+{
+	pdev->asleep = asleep;
+	decode_locked(pdev);
 }
 
 /* What firmware does: it lasts over a reset, as firmware would do the same again. */
@@ -424,6 +455,8 @@ static void unplug(struct pci_dev *pdev)
 
 	pthread_mutex_lock(&host->lock);
 	decode_nothing_locked(pdev);
+	if (pdev->pops->decoding)
+		pdev->pops->decoding(pdev, 0);
 	host->fn[pdev->devfn] = NULL;
 	update_multifunction_locked(host, pdev->devfn / 8U);
 	pthread_mutex_unlock(&host->lock);
@@ -446,15 +479,21 @@ void pci_dev_cleanup(struct pci_dev *pdev)
 
 /* --- reset and state --- */
 
+void pci_dev_reset_locked(struct pci_dev *pdev)
+{
+	decode_nothing_locked(pdev);
+	memcpy(pdev->config, pdev->initial, pdev->config_size);
+	pdev->asleep = false;
+	decode_locked(pdev);	/* COMMAND is 0: for the addresses, and the device */
+	pci_msi_reset(pdev);
+}
+
 void pci_dev_reset(struct pci_dev *pdev)
 {
 	if (!pdev->host)
 		return;
 	pthread_mutex_lock(&pdev->host->lock);
-	decode_nothing_locked(pdev);
-	memcpy(pdev->config, pdev->initial, pdev->config_size);
-	decode_locked(pdev);	/* COMMAND is 0: for the addresses only */
-	pci_msi_reset(pdev);
+	pci_dev_reset_locked(pdev);
 	pthread_mutex_unlock(&pdev->host->lock);
 }
 
@@ -502,6 +541,7 @@ int pci_dev_load(struct pci_dev *pdev, struct state_reader *r)
 
 	pthread_mutex_lock(&pdev->host->lock);
 	decode_nothing_locked(pdev);
+	pdev->asleep = false;
 	for (i = 0; i < pdev->config_size; i++) {
 		writable = pdev->wmask[i] | pdev->w1c[i];
 		pdev->config[i] = (pdev->config[i] & (u8)~writable) | (config[i] & writable);

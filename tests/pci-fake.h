@@ -26,7 +26,8 @@ enum {
 	IO_BASE = 0x1000,
 	IO_SIZE = 0xf000,
 	FAKE_GSIS = 24,
-	FAKE_ROUTES = 4,	/* GSIs 24..27 */
+	FAKE_ROUTES = 4,	/* GSIs 24..27, and more where a test asks for it */
+	FAKE_ROUTES_MAX = 256,
 	FAKE_SLOTS = 300,
 };
 
@@ -44,13 +45,17 @@ static struct fake {
 	unsigned int lines, sets;
 	struct msi_msg msg[64];		/* sent, newest last */
 	unsigned int msgs;
-	struct { bool used; struct msi_msg msg; int fd; } route[FAKE_ROUTES];
+	struct { bool used; struct msi_msg msg; int fd; } route[FAKE_ROUTES_MAX];
+	unsigned int more_routes;
+	struct { bool joined; int fd, resample; } pin[FAKE_GSIS];	/* irqfds of lines */
+	bool no_resample;
 	u64 refused_addr;		/* KVM takes no route there */
 	int irqfd_error;		/* irq_irqfd_add gives it */
-	struct { bool used; gpa_t gpa; u64 size; const u8 *hva; } slot[FAKE_SLOTS];
+	struct { bool used; gpa_t gpa; u64 size; const u8 *hva; unsigned int flags; } slot[FAKE_SLOTS];
 	unsigned int slot_adds, slot_dels;
 	int slot_error;			/* memslot_add gives it */
 	bool no_readonly;
+	bool writable_slots;		/* the test has such */
 } fake = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static _Thread_local struct vcpu *fake_current;
@@ -62,7 +67,7 @@ struct vcpu *vcpu_current(void)
 
 int vm_check_cap(const struct vm *vm, unsigned int cap)
 {
-	return cap == KVM_CAP_READONLY_MEM && !fake.no_readonly;
+	return (cap == KVM_CAP_READONLY_MEM && !fake.no_readonly) || (cap == KVM_CAP_IRQFD_RESAMPLE && !fake.no_resample);
 }
 
 int irq_line_get(struct vm *vm, u32 gsi, struct irq_line **ret)
@@ -108,7 +113,7 @@ int irq_route_add(struct vm *vm, const struct msi_msg *msg, u32 *ret_gsi)
 
 	if (fake.refused_addr && msg->addr == fake.refused_addr)
 		return -EINVAL;
-	for (i = 0; i < FAKE_ROUTES; i++) {
+	for (i = 0; i < FAKE_ROUTES + fake.more_routes; i++) {
 		if (fake.route[i].used)
 			continue;
 		fake.route[i].used = true;
@@ -137,13 +142,23 @@ int irq_irqfd_add(struct vm *vm, u32 gsi, int fd, int resample_fd)
 {
 	if (fake.irqfd_error)
 		return fake.irqfd_error;
+	if (gsi < FAKE_GSIS) {
+		if (fake.pin[gsi].joined)
+			return -EBUSY;
+		fake.pin[gsi].joined = true;
+		fake.pin[gsi].fd = fd;
+		fake.pin[gsi].resample = resample_fd;
+		return 0;
+	}
 	fake.route[gsi - FAKE_GSIS].fd = fd;
 	return 0;
 }
 
 void irq_irqfd_del(struct vm *vm, u32 gsi, int fd)
 {
-	if (fake.route[gsi - FAKE_GSIS].fd == fd)
+	if (gsi < FAKE_GSIS)
+		fake.pin[gsi].joined = false;
+	else if (fake.route[gsi - FAKE_GSIS].fd == fd)
 		fake.route[gsi - FAKE_GSIS].fd = -1;
 }
 
@@ -172,10 +187,12 @@ int memslot_add(struct vm *vm, gpa_t gpa, u64 size, void *hva, unsigned int flag
 
 	if (fake.slot_error)
 		return fake.slot_error;
-	if (flags != MEMSLOT_READONLY)
+	if (flags != MEMSLOT_READONLY && !fake.writable_slots)
 		return -EINVAL;
 	pthread_mutex_lock(&fake.lock);
 	r = fake_slot_add_locked(gpa, size, hva);
+	if (r >= 0)
+		fake.slot[r].flags = flags;
 	pthread_mutex_unlock(&fake.lock);
 	return r;
 }

@@ -829,6 +829,201 @@ TEST(masking_is_exact_while_another_thread_notifies)
 	finish(r.vm, &r.d);
 }
 
+/* --- eventfds of MSI, and giving them back --- */
+
+static void msi_program(struct vm *vm, u16 data, u16 control_bits)
+{
+	cw(vm, MSI_ADDR, 4, 0xfee02000);
+	cw(vm, MSI_DATA, 2, data);
+	cw(vm, MSI_CTL, 2, control_bits);
+}
+
+TEST(msi_irqfd_follows_enable_message_mask_and_allocation)
+{
+	struct fake_dev d;
+	struct vm *vm = msi_device(&d, 4);
+	int fd = pci_msi_irqfd(&d.pdev, 1);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(pci_msi_irqfd(&d.pdev, 1), fd);
+	CHECK_EQ(pci_msi_irqfd(&d.pdev, 4), -EINVAL);
+	CHECK_EQ(pci_msi_vectors(&d.pdev), 4);
+	CHECK_EQ(pci_msi_allocated(&d.pdev), 1);
+	CHECK(fake.route[0].used);
+	CHECK_EQ(fake.route[0].fd, -1);
+	msi_program(vm, 0x50, 1);			/* one vector: not this one */
+	CHECK_EQ(fake.route[0].fd, -1);
+	msi_program(vm, 0x50, 1 | 2 << 4);
+	CHECK_EQ(pci_msi_allocated(&d.pdev), 4);
+	CHECK_EQ(fake.route[0].fd, fd);
+	CHECK_EQ(fake.route[0].msg.addr, 0xfee02000);
+	CHECK_EQ(fake.route[0].msg.data, 0x51);
+	CHECK_EQ(fake.route[0].msg.devid, FN);
+	cw(vm, MSI_DATA, 2, 0x73);			/* its low bits are the vector's */
+	CHECK_EQ(fake.route[0].msg.data, 0x71);
+	CHECK_EQ(fake.route[0].fd, fd);
+	cw(vm, MSI_MASK, 4, 2);
+	CHECK_EQ(fake.route[0].fd, -1);
+	cw(vm, MSI_MASK, 4, 0xd);
+	CHECK_EQ(fake.route[0].fd, fd);
+	cw(vm, MSI_CTL, 2, 0);
+	CHECK_EQ(fake.route[0].fd, -1);
+	finish(vm, &d);
+	CHECK(!fake.route[0].used);
+}
+
+TEST(msi_signal_while_masked_is_pending_and_sent_on_unmasking)
+{
+	struct fake_dev d;
+	struct vm *vm = msi_device(&d, 4);
+	int fd = pci_msi_irqfd(&d.pdev, 2);
+
+	msi_program(vm, 0x50, 1 | 2 << 4);
+	cw(vm, MSI_MASK, 4, 4);
+	CHECK_EQ(cr(vm, MSI_PEND, 4), 0);
+	eventfd_signal(fd);
+	CHECK_EQ(cr(vm, MSI_PEND, 4), 4);
+	CHECK_EQ(fake.msgs, 0);
+	cw(vm, MSI_MASK, 4, 0);
+	CHECK_EQ(fake.msgs, 1);
+	CHECK_EQ(fake.msg[0].data, 0x52);
+	cw(vm, MSI_MASK, 4, 4);
+	eventfd_signal(fd);				/* and nobody looked */
+	cw(vm, MSI_MASK, 4, 0);
+	CHECK_EQ(fake.msgs, 2);
+	CHECK_EQ(cr(vm, MSI_PEND, 4), 0);
+	/* what comes while it is disabled is nobody's */
+	cw(vm, MSI_CTL, 2, 0);
+	eventfd_signal(fd);
+	CHECK_EQ(cr(vm, MSI_PEND, 4), 0);
+	eventfd_signal(fd);
+	cw(vm, MSI_CTL, 2, 1 | 2 << 4);
+	CHECK_EQ(fake.msgs, 2);
+	pci_dev_reset(&d.pdev);
+	CHECK_EQ(fake.route[0].fd, -1);
+	finish(vm, &d);
+}
+
+TEST(msi_irqfds_that_cannot_be_are_refused)
+{
+	struct fake_dev d;
+	struct vm *vm = msi_device(&d, 8);
+	unsigned int i;
+
+	fake.irqfd_error = -EINVAL;
+	CHECK_EQ(pci_msi_irqfd(&d.pdev, 0), -EINVAL);
+	CHECK(!fake.route[0].used);
+	fake.irqfd_error = 0;
+	for (i = 0; i < FAKE_ROUTES; i++)
+		CHECK(pci_msi_irqfd(&d.pdev, i) >= 0);
+	CHECK_EQ(pci_msi_irqfd(&d.pdev, i), -ENOSPC);
+	finish(vm, &d);
+	for (i = 0; i < FAKE_ROUTES; i++)
+		CHECK(!fake.route[i].used);
+	vm = msix_device(&d);
+	CHECK_EQ(pci_msi_irqfd(&d.pdev, 0), -EINVAL);
+	CHECK_EQ(pci_msi_vectors(&d.pdev), 0);
+	CHECK_EQ(pci_msi_allocated(&d.pdev), 0);
+	finish(vm, &d);
+}
+
+/* A driver makes the message first and unmasks then; where the message is a frame's SPI, zero is no message. */
+TEST(masked_vector_with_a_message_that_cannot_be_gets_its_route_later)
+{
+	struct fake_dev d;
+	struct vm *vm = msix_device(&d);
+	int fd;
+
+	control(vm, MSIX_ENABLE);
+	program(vm, 3, 0xbad000, 0, 1);
+	fake.refused_addr = 0xbad000;
+	fd = pci_msix_irqfd(&d.pdev, 3);
+	CHECK(fd >= 0);
+	CHECK(!fake.route[0].used);
+	eventfd_signal(fd);
+	CHECK(pba(vm, 3));
+	program(vm, 3, 0xfee02000, 0x41, 0);
+	CHECK(fake.route[0].used);
+	CHECK_EQ(fake.route[0].fd, fd);
+	CHECK_EQ(fake.msgs, 1);
+	mem_write(vm, entry(3, 3), 4, 1);
+	finish(vm, &d);
+	CHECK(!fake.route[0].used);
+}
+
+TEST(irqfds_that_are_given_back_leave_nothing)
+{
+	struct fake_dev d;
+	struct vm *vm = msix_device(&d);
+	unsigned int i, n;
+
+	for (n = 0; n < 100; n++) {
+		control(vm, MSIX_ENABLE);
+		for (i = 0; i < FAKE_ROUTES; i++) {
+			program(vm, i, 0xfee02000, 0x40 + i, i == 1);
+			CHECK(pci_msix_irqfd(&d.pdev, i) >= 0);
+		}
+		CHECK_EQ(pci_msix_irqfd(&d.pdev, i), -ENOSPC);
+		eventfd_signal(pci_msix_irqfd(&d.pdev, 1));
+		pci_msi_irqfds_free(&d.pdev);
+		for (i = 0; i < FAKE_ROUTES; i++)
+			CHECK(!fake.route[i].used && fake.route[i].fd == -1);
+		CHECK(pba(vm, 1));		/* was seen by nobody yet */
+		control(vm, n % 2 ? 0 : MSIX_ENABLE | MSIX_MASK);
+	}
+	pci_msi_irqfds_free(&d.pdev);
+	finish(vm, &d);
+	vm = msi_device(&d, 2);
+	msi_program(vm, 0x50, 1 | 1 << 4);
+	cw(vm, MSI_MASK, 4, 1);
+	eventfd_signal(pci_msi_irqfd(&d.pdev, 0));
+	pci_msi_irqfds_free(&d.pdev);
+	CHECK(!fake.route[0].used);
+	CHECK_EQ(cr(vm, MSI_PEND, 4), 1);
+	finish(vm, &d);
+}
+
+TEST(deliverable_is_enabled_and_unmasked_both_ways)
+{
+	struct fake_dev d;
+	struct vm *vm = msix_device(&d);
+
+	program(vm, 3, 0xfee02000, 0x41, 0);
+	CHECK(!pci_msix_deliverable(&d.pdev, 3));
+	control(vm, MSIX_ENABLE | MSIX_MASK);
+	CHECK(!pci_msix_deliverable(&d.pdev, 3));
+	control(vm, MSIX_ENABLE);
+	CHECK(pci_msix_deliverable(&d.pdev, 3));
+	CHECK(!pci_msix_deliverable(&d.pdev, 4));
+	CHECK(!pci_msix_deliverable(&d.pdev, VECTORS));
+	finish(vm, &d);
+	vm = msi_device(&d, 1);
+	CHECK(!pci_msix_deliverable(&d.pdev, 0));
+	finish(vm, &d);
+}
+
+TEST(gsi_of_the_pin)
+{
+	struct fake_dev d;
+	struct vm *vm;
+	u32 gsi = 0;
+
+	fake_dev_init(&d, 0);
+	CHECK_EQ(pci_intx_gsi(&d.pdev, &gsi), -EINVAL);		/* not plugged */
+	vm = fake_vm();
+	if (pci_plug(vm->pci, &d.pdev, FN + 8) < 0)
+		abort();
+	CHECK_EQ(pci_intx_gsi(&d.pdev, &gsi), 0);
+	CHECK_EQ(gsi, GSI_INTX + 1);
+	pci_dev_cleanup(&d.pdev);
+	fake_dev_init(&d, 0);
+	d.pdev.config[0x3d] = 0;
+	if (pci_plug(vm->pci, &d.pdev, -1) < 0)
+		abort();
+	CHECK_EQ(pci_intx_gsi(&d.pdev, &gsi), -EINVAL);
+	finish(vm, &d);
+}
+
 int main(void)
 {
 	RUN(msix_capability_tells_size_and_places_and_is_read_only);
@@ -864,5 +1059,12 @@ int main(void)
 	RUN(msix_state_is_masked_and_bounded);
 	RUN(msi_state_comes_back);
 	RUN(masking_is_exact_while_another_thread_notifies);
+	RUN(msi_irqfd_follows_enable_message_mask_and_allocation);
+	RUN(msi_signal_while_masked_is_pending_and_sent_on_unmasking);
+	RUN(msi_irqfds_that_cannot_be_are_refused);
+	RUN(masked_vector_with_a_message_that_cannot_be_gets_its_route_later);
+	RUN(irqfds_that_are_given_back_leave_nothing);
+	RUN(deliverable_is_enabled_and_unmasked_both_ways);
+	RUN(gsi_of_the_pin);
 	return tap_done();
 }

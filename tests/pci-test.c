@@ -996,6 +996,269 @@ TEST(bars_toggle_and_move_while_others_read)
 	fake_vm_free(s.vm);
 }
 
+/* --- a function that stands for another one --- */
+
+TEST(capabilities_lie_where_they_are_put)
+{
+	struct vm *vm = fake_vm();
+	struct fake_dev d;
+
+	fake_dev_init(&d, 1);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0xe0, 9, 32), 0xe0);
+	d.pdev.config[0x51] = 0x77;	/* another one's link */
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x50, 0x0d, 8), 0x50);
+	CHECK_EQ(pci_dev_add_cap(&d.pdev, 9, 4), -ENOSPC);	/* after the last one */
+	pci_plug(vm->pci, &d.pdev, -1);
+	CHECK_EQ(cr(vm, FN, 0x34, 1), 0xe0);
+	CHECK_EQ(cr(vm, FN, 0xe0, 2), 0x5009);
+	CHECK_EQ(cr(vm, FN, 0x50, 2), 0x000d);
+	one_device_free(vm, &d);
+}
+
+TEST(capabilities_over_others_or_the_header_are_refused)
+{
+	struct fake_dev d;
+
+	fake_dev_init(&d, 1);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x3c, 9, 8), -EINVAL);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0, 9, 8), -EINVAL);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x52, 9, 8), -EINVAL);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x100, 9, 4), -EINVAL);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0xfc, 9, 5), -EINVAL);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x50, 9, 1), -EINVAL);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x50, 9, 0xffffffff), -EINVAL);
+	CHECK_EQ(d.pdev.config[0x34], 0);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x50, 9, 9), 0x50);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x58, 9, 4), -EINVAL);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x4c, 9, 5), -EINVAL);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x50, 9, 2), -EINVAL);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x4c, 9, 4), 0x4c);
+	CHECK_EQ(pci_dev_add_cap_at(&d.pdev, 0x5c, 9, 0xa4), 0x5c);
+	CHECK_EQ(pci_dev_add_msi_at(&d.pdev, 0, 1, true, true), -EINVAL);
+	CHECK_EQ(pci_dev_add_msi_at(&d.pdev, 0x50, 1, true, true), -EINVAL);
+	CHECK(!d.pdev.msi);
+	pci_dev_cleanup(&d.pdev);
+}
+
+/* Only what a layout has can be written, and a message is sent with it. [pci-3.0 6.8.1] */
+static void msi_layout(bool addr64, bool maskable)
+{
+	unsigned int data = addr64 ? 0x5c : 0x58, mask = data + 4, len = data + (maskable ? 12U : 2U);
+	struct vm *vm = fake_vm();
+	struct fake_dev d;
+	unsigned int i;
+
+	fake_dev_init(&d, 1);
+	CHECK_EQ(pci_dev_add_msi_at(&d.pdev, 0x50, 4, addr64, maskable), 0);
+	CHECK_EQ(pci_dev_add_msi_at(&d.pdev, 0x90, 4, addr64, maskable), -EINVAL);
+	pci_plug(vm->pci, &d.pdev, -1);
+	for (i = 0x54; i < 0x90; i += 2)
+		cw(vm, FN, i, 2, 0xffff);
+	CHECK_EQ(cr(vm, FN, 0x52, 2), 2U << 1 | (addr64 ? 0x80U : 0) | (maskable ? 0x100U : 0));
+	CHECK_EQ(cr(vm, FN, 0x54, 4), 0xfffffffc);
+	CHECK_EQ(cr(vm, FN, data, 2), 0xffff);
+	CHECK_EQ(cr(vm, FN, data + 2, 2), 0);
+	CHECK_EQ(cr(vm, FN, mask, 4), maskable ? 0xf : 0);
+	for (i = (unsigned int)align_up(len, 4); i < 0x90; i += 4)
+		CHECK_EQ(cr(vm, FN, i, 4), 0);
+	cw(vm, FN, 0x54, 4, 0xfee01000);
+	if (addr64)
+		cw(vm, FN, 0x58, 4, 0x12);
+	cw(vm, FN, data, 2, 0x4560);
+	cw(vm, FN, mask, 4, 2);
+	cw(vm, FN, 0x52, 2, 0x21);		/* four vectors, on */
+	pci_msi_notify(&d.pdev, 3);
+	CHECK_EQ(fake.msgs, 1);
+	CHECK_EQ(fake.msg[0].addr, 0xfee01000 + (addr64 ? 0x1200000000ULL : 0));
+	CHECK_EQ(fake.msg[0].data, 0x4563);
+	pci_msi_notify(&d.pdev, 1);
+	CHECK_EQ(fake.msgs, maskable ? 1 : 2);
+	CHECK_EQ(cr(vm, FN, mask + 4, 4), maskable ? 2 : 0);
+	one_device_free(vm, &d);
+}
+
+TEST(msi_has_four_layouts)
+{
+	msi_layout(true, true);
+	msi_layout(true, false);
+	msi_layout(false, true);
+	msi_layout(false, false);
+}
+
+TEST(msix_lies_where_it_is_put_with_its_pending_bits_in_another_bar)
+{
+	struct pci_msix_place at = { .bar = 1, .table_off = 0x100, .pba_bar = 2, .pba_off = 0x100 };
+	struct fake_dev d;
+	u64 val = 1;
+
+	fake_dev_init(&d, 1);
+	pci_dev_add_bar(&d.pdev, 0, PCI_BAR_IO, 32, &fake_bar_io);
+	pci_dev_add_bar(&d.pdev, 1, PCI_BAR_MEM32, 4096, &fake_bar_io);
+	CHECK_EQ(pci_dev_add_msix_at(&d.pdev, 0x60, 2, &at), -EINVAL);	/* no such BAR */
+	at.pba_bar = 0;
+	CHECK_EQ(pci_dev_add_msix_at(&d.pdev, 0x60, 2, &at), -EINVAL);
+	at.pba_bar = 7;
+	CHECK_EQ(pci_dev_add_msix_at(&d.pdev, 0x60, 2, &at), -EINVAL);
+	at.pba_bar = 1;							/* over each other */
+	CHECK_EQ(pci_dev_add_msix_at(&d.pdev, 0x60, 2, &at), -EINVAL);
+	pci_dev_add_bar(&d.pdev, 2, PCI_BAR_MEM32, 4096, &fake_bar_io);
+	at.pba_bar = 2;
+	at.pba_off = 0xffc;
+	CHECK_EQ(pci_dev_add_msix_at(&d.pdev, 0x60, 2, &at), -EINVAL);
+	at.pba_off = 0x1000;
+	CHECK_EQ(pci_dev_add_msix_at(&d.pdev, 0x60, 2, &at), -EINVAL);
+	at.pba_off = 0x100;
+	CHECK_EQ(pci_dev_add_msix_at(&d.pdev, 0, 2, &at), -EINVAL);
+	CHECK_EQ(pci_dev_add_msix_at(&d.pdev, 0x3c, 2, &at), -EINVAL);
+	CHECK_EQ(pci_dev_add_msix_at(&d.pdev, 0x60, 0, &at), -EINVAL);
+	CHECK_EQ(pci_dev_add_msix_at(&d.pdev, 0x60, 2, &at), 0);
+	CHECK_EQ(pci_dev_add_msix_at(&d.pdev, 0x80, 2, &at), -EINVAL);
+	CHECK_EQ(get_le16(d.pdev.config + 0x60), 0x11);
+	CHECK_EQ(get_le32(d.pdev.config + 0x64), 0x101);
+	CHECK_EQ(get_le32(d.pdev.config + 0x68), 0x102);
+	CHECK(pci_msix_read(&d.pdev, 0x10c, 4, &val));
+	CHECK_EQ(val, 1);
+	CHECK(!pci_msix_read(&d.pdev, 0x120, 4, &val));
+	CHECK(!pci_msix_write(&d.pdev, 0x120, 4, 4));
+	pci_dev_cleanup(&d.pdev);
+}
+
+TEST(a_function_with_4_kib_brings_its_own_capabilities)
+{
+	static const struct pci_ids ids = { .vendor = 1, .device = 2, .extended = true };
+	struct vm *vm = fake_vm();
+	struct fake_dev d = { .tag = 1 };
+
+	CHECK_EQ(pci_dev_init(&d.pdev, &fake_dev_ops, &ids), 0);
+	pci_plug(vm->pci, &d.pdev, -1);
+	CHECK_EQ(cr(vm, FN, 0x34, 1), 0);
+	CHECK_EQ(cr(vm, FN, STATUS, 2), 0);
+	CHECK_EQ(cr(vm, FN, 0xffc, 4), 0);
+	one_device_free(vm, &d);
+}
+
+/* What came and went, and what the device was told, in order: "-1 =0000 " */
+static char order[256];
+
+static void order_add(char what, unsigned int n)
+{
+	snprintf(order + strlen(order), sizeof(order) - strlen(order), "%c%x ", what, n);
+}
+
+static void order_activated(struct pci_dev *pdev, unsigned int bar)
+{
+	order_add('+', bar);
+}
+
+static void order_deactivating(struct pci_dev *pdev, unsigned int bar)
+{
+	order_add('-', bar);
+}
+
+static void order_decoding(struct pci_dev *pdev, u16 command)
+{
+	order_add('=', command);
+}
+
+static const char *order_now(void)
+{
+	static char last[sizeof(order)];
+
+	memcpy(last, order, sizeof(last));
+	order[0] = 0;
+	return last;
+}
+
+static struct vm *order_device(struct fake_dev *d)
+{
+	static const struct pci_dev_ops ops = {
+		.bar_activated = order_activated, .bar_deactivating = order_deactivating, .decoding = order_decoding,
+	};
+	struct vm *vm = fake_vm();
+
+	memset(d, 0, sizeof(*d));
+	if (pci_dev_init(&d->pdev, &ops, &fake_ids) < 0)
+		abort();
+	pci_dev_add_bar(&d->pdev, 0, PCI_BAR_IO, 32, &fake_bar_io);
+	pci_dev_add_bar(&d->pdev, 1, PCI_BAR_MEM32, 4096, &fake_bar_io);
+	if (pci_plug(vm->pci, &d->pdev, -1) < 0 || pci_assign_bars(vm->pci, NULL) < 0)
+		abort();
+	order[0] = 0;
+	return vm;
+}
+
+TEST(device_hears_of_command_after_bars_left_and_before_they_come)
+{
+	struct fake_dev d;
+	struct vm *vm = order_device(&d);
+
+	cw(vm, FN, COMMAND, 2, CMD_MEM);
+	CHECK_STR(order_now(), "=2 +1 ");
+	cw(vm, FN, COMMAND, 2, CMD_IO);
+	CHECK_STR(order_now(), "-1 =1 +0 ");
+	cw(vm, FN, COMMAND, 1, CMD_IO | CMD_MEM);
+	CHECK_STR(order_now(), "=3 +1 ");
+	cw(vm, FN, 0x14, 4, MEM32 + 0x100000);
+	CHECK_STR(order_now(), "-1 =3 +1 ");
+	cw(vm, FN, COMMAND, 4, 0);
+	CHECK_STR(order_now(), "-0 -1 =0 ");
+	cw(vm, FN, COMMAND, 2, CMD_MEM);
+	order_now();
+	pci_dev_reset(&d.pdev);
+	CHECK_STR(order_now(), "-1 =0 ");
+	cw(vm, FN, COMMAND, 2, CMD_MEM);
+	order_now();
+	pci_dev_cleanup(&d.pdev);
+	CHECK_STR(order_now(), "-1 =0 ");
+	fake_vm_free(vm);
+}
+
+TEST(device_hears_of_command_when_state_is_loaded)
+{
+	struct state_writer w = { .open = false };
+	struct state_reader r;
+	struct fake_dev d;
+	struct vm *vm = order_device(&d);
+	u32 version;
+
+	cw(vm, FN, COMMAND, 2, CMD_MEM);
+	state_begin(&w, "dev", 1);
+	pci_dev_save(&d.pdev, &w);
+	state_end(&w);
+	cw(vm, FN, COMMAND, 2, CMD_IO);
+	order_now();
+	state_reader_init(&r, w.buf.s, w.buf.len);
+	CHECK_EQ(state_open(&r, "dev", 1, &version), 0);
+	CHECK_EQ(pci_dev_load(&d.pdev, &r), 0);
+	CHECK_STR(order_now(), "-0 =2 +1 ");
+	state_writer_free(&w);
+	one_device_free(vm, &d);
+}
+
+TEST(a_function_that_sleeps_decodes_nothing_until_it_wakes)
+{
+	struct fake_dev d;
+	struct vm *vm = order_device(&d);
+
+	cw(vm, FN, COMMAND, 2, CMD_MEM);
+	order_now();
+	pci_dev_sleep_locked(&d.pdev, true);
+	CHECK_STR(order_now(), "-1 =2 ");
+	cw(vm, FN, 0x14, 4, MEM32 + 0x100000);
+	cw(vm, FN, COMMAND, 2, CMD_MEM | CMD_IO);
+	CHECK_STR(order_now(), "=2 =3 ");
+	CHECK_EQ(mem_read(vm, MEM32 + 0x100000, 4), 0xffffffff);
+	pci_dev_sleep_locked(&d.pdev, false);
+	CHECK_STR(order_now(), "=3 +0 +1 ");
+	CHECK_EQ(mem_read(vm, MEM32 + 0x100000, 4), 1);
+	pci_dev_sleep_locked(&d.pdev, true);
+	pci_dev_reset(&d.pdev);
+	order_now();
+	cw(vm, FN, COMMAND, 2, CMD_IO);
+	CHECK_STR(order_now(), "=1 +0 ");
+	one_device_free(vm, &d);
+}
+
 int main(void)
 {
 	RUN(header_reads_what_the_device_says);
@@ -1034,5 +1297,13 @@ int main(void)
 	RUN(state_comes_back_with_its_bars_decoded);
 	RUN(state_of_another_device_or_cut_short_is_refused_and_changes_nothing);
 	RUN(bars_toggle_and_move_while_others_read);
+	RUN(capabilities_lie_where_they_are_put);
+	RUN(capabilities_over_others_or_the_header_are_refused);
+	RUN(msi_has_four_layouts);
+	RUN(msix_lies_where_it_is_put_with_its_pending_bits_in_another_bar);
+	RUN(a_function_with_4_kib_brings_its_own_capabilities);
+	RUN(device_hears_of_command_after_bars_left_and_before_they_come);
+	RUN(device_hears_of_command_when_state_is_loaded);
+	RUN(a_function_that_sleeps_decodes_nothing_until_it_wakes);
 	return tap_done();
 }

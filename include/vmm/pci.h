@@ -68,6 +68,11 @@ struct pci_dev_ops {
 	void (*bar_activated)(struct pci_dev *pdev, unsigned int bar);
 	void (*bar_deactivating)(struct pci_dev *pdev, unsigned int bar);
 	/*
+	 * COMMAND, or the address of a BAR, was written (or reset, or loaded, or the function leaves the bus: 0): what it switches off is
+	 * no longer decoded, what it switches on is not yet. Host's lock held. May be NULL.
+	 */
+	void (*decoding)(struct pci_dev *pdev, u16 command);
+	/*
 	 * Host's lock held; access is inside 256 or 4096 bytes, 1, 2 or 4 bytes, aligned. config_read may
 	 * change *val; config_written comes after masks and BAR logic. May be NULL.
 	 */
@@ -93,6 +98,8 @@ struct pci_dev {
 	u8 *initial;			/* owned: config at power on, for reset */
 	unsigned int config_size;
 	unsigned int cap_end;		/* first free byte of config for capabilities */
+	u64 cap_used;			/* dwords of the first 256 bytes that capabilities lie in, a bit each */
+	bool asleep;			/* in a power state in which no BAR is decoded */
 	struct pci_bar bar[PCI_BARS + 1];
 	struct irq_line *intx;		/* owned while plugged; NULL without an interrupt pin */
 	_Atomic bool intx_asserted;	/* by the device; INTx disable is applied on top */
@@ -107,6 +114,7 @@ struct pci_ids {
 	u32 class_code;		/* 24 bits: class, subclass, prog-if */
 	u8 revision;
 	bool pcie;		/* 4 KiB config space and a PCIe capability (root complex integrated endpoint) */
+	bool extended;		/* 4 KiB config space, and the device adds the capability itself, if any */
 	u8 pin;			/* INTx: 0 none, 1..4 */
 };
 
@@ -134,6 +142,19 @@ void pci_config_set_wmask(struct pci_dev *pdev, unsigned int off, unsigned int s
 int pci_dev_add_msix(struct pci_dev *pdev, unsigned int vectors, unsigned int bar, u32 table_off, u32 pba_off);
 /* Per-vector masking, 64-bit. [pci-3.0 6.8.1] @vectors: power of two up to 32. */
 int pci_dev_add_msi(struct pci_dev *pdev, unsigned int vectors);
+/*
+ * For a function that stands for another one (VFIO): its capabilities lie where they lie there. They are linked in the order of the calls.
+ * -EINVAL: inside the header, not dword aligned, or over another's bytes.
+ */
+int pci_dev_add_cap_at(struct pci_dev *pdev, unsigned int off, u8 id, unsigned int len);
+/* @addr64, @maskable: which of the four layouts of [pci-3.0 6.8.1] it has. */
+int pci_dev_add_msi_at(struct pci_dev *pdev, unsigned int off, unsigned int vectors, bool addr64, bool maskable);
+/* A PBA in another BAR than the table is the device's own to answer. */
+struct pci_msix_place {
+	unsigned int bar, pba_bar;
+	u32 table_off, pba_off;
+};
+int pci_dev_add_msix_at(struct pci_dev *pdev, unsigned int off, unsigned int vectors, const struct pci_msix_place *at);
 extern const struct io_ops pci_msix_io;
 /* True when @off (in the MSI-X bar) is in the table or PBA and was served. */
 bool pci_msix_read(struct pci_dev *pdev, u64 off, unsigned int size, u64 *val);
@@ -150,6 +171,13 @@ int pci_plug(struct pci_host *host, struct pci_dev *pdev, int devfn);
  * lock held.
  */
 void pci_dev_reset(struct pci_dev *pdev);
+/* The same from config_written(), for a function that the guest resets: the host's lock is held, and vCPUs run. */
+void pci_dev_reset_locked(struct pci_dev *pdev);
+/*
+ * From config_written(), or before vCPUs run: BARs leave whatever COMMAND says, or come back as it says. For power states other than D0.
+ * Reset wakes.
+ */
+void pci_dev_sleep_locked(struct pci_dev *pdev, bool asleep);
 /* Takes it off the bus (if on it) and frees what pci_dev_init and the adders made; not @pdev itself. */
 void pci_dev_cleanup(struct pci_dev *pdev);
 
@@ -169,12 +197,22 @@ void pci_msi_notify(struct pci_dev *pdev, unsigned int vector);
 bool pci_msix_enabled(const struct pci_dev *pdev);
 bool pci_msi_enabled(const struct pci_dev *pdev);
 unsigned int pci_msix_vectors(const struct pci_dev *pdev);
+/* Enabled, and masked neither by itself nor with all. */
+bool pci_msix_deliverable(struct pci_dev *pdev, unsigned int vector);
 /*
  * An eventfd that sends vector @vector when signalled, for users outside lkvm (vhost, VFIO): follows the
  * guest's programming and masking. The fd stays the device's; made at the first call, with its GSI route.
  * Plugged devices only. -EINVAL: no such vector; -ENOSPC: no GSI left; -errno.
  */
 int pci_msix_irqfd(struct pci_dev *pdev, unsigned int vector);
+/* The same for MSI: follows enable, address, data, mask. */
+int pci_msi_irqfd(struct pci_dev *pdev, unsigned int vector);
+unsigned int pci_msi_vectors(const struct pci_dev *pdev);	/* 0 without */
+unsigned int pci_msi_allocated(const struct pci_dev *pdev);	/* as many as the driver allows now */
+/* Gives back what pci_msi_irqfd() and pci_msix_irqfd() made: fds are closed, routes free. Nobody signals them any more. */
+void pci_msi_irqfds_free(struct pci_dev *pdev);
+/* The GSI of its INTx pin. -EINVAL: it has none, or is not plugged. */
+int pci_intx_gsi(const struct pci_dev *pdev, u32 *ret_gsi);
 
 /* --- the host bridge --- */
 

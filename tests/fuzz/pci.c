@@ -10,6 +10,7 @@
  * links: util/log.c util/io.c util/str.c util/error.c util/cleanup.c util/thread.c
  */
 #include "tests/pci-fake.h"
+#include "vmm/event.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
@@ -156,6 +157,27 @@ static void bar_access(struct input *in, u8 op)
 	}
 }
 
+/* eventfds are made, signalled, and given back. */
+static void irqfds(unsigned int vector)
+{
+	int fd = -1;
+
+	switch (vector >> 6) {
+	case 0:
+	case 1:
+		fd = pci_msix_irqfd(&dev[0].pdev, vector % 64 % (VECTORS + 2));
+		break;
+	case 2:
+		fd = pci_msi_irqfd(&dev[1].pdev, vector % 64 % 10);
+		break;
+	default:
+		pci_msi_irqfds_free(&dev[vector & 1].pdev);
+		break;
+	}
+	if (fd >= 0 && vector & 32)
+		eventfd_signal(fd);
+}
+
 static void interrupt(struct input *in, u8 op)
 {
 	unsigned int vector = (unsigned int)take(in, 1), before = fake.msgs;
@@ -174,7 +196,7 @@ static void interrupt(struct input *in, u8 op)
 		check(fake.msgs == before);
 		break;
 	case 3:
-		pci_msix_irqfd(&dev[0].pdev, vector % (VECTORS + 2));
+		irqfds(vector);
 		break;
 	}
 	fake.msgs = MIN(fake.msgs, 32U);
