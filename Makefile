@@ -176,7 +176,7 @@ cflags := $(base) $(libdefs) $(libcflags) $(if $(gen),-I$(gen_dir)) -DLKVM_VERSI
 
 # --- sources
 
-dirs := . util hw virtio disk chardev net sandbox $(dt) $(A)
+dirs := . util hw virtio vfio disk chardev net sandbox $(dt) $(A)
 srcs := $(patsubst ./%,%,$(foreach d,$(dirs),$(wildcard $(d)/*.c)))
 objs := $(patsubst %.c,$(O)/%.o,$(filter-out util/dl.c,$(srcs)))
 objs_dl := $(filter-out $(dl_srcs:%.c=$(O)/%.o),$(objs)) $(dl_srcs:%.c=$(O)/%.dl.o) $(O)/util/dl.o
@@ -247,7 +247,7 @@ $(crosses:%=cross-%): cross-%: cross-setup
 # --- tests. `make check` does all of it, set-up included
 
 unit_all := $(wildcard tests/*-test.c tests/*/*-test.c)
-test_headers := $(gen) $(wildcard *.h include/*/*.h tests/*.h tests/fuzz/*.h $(foreach d,$(sort $(dirs) dt arm riscv),$(d)/*.h tests/$(d)/*.h))
+test_headers := $(gen) $(wildcard *.h include/*/*.h include/*/*/*.h tests/*.h tests/fuzz/*.h $(foreach d,$(sort $(dirs) dt arm riscv),$(d)/*.h tests/$(d)/*.h))
 # A test names the sources it is linked with in a line " * links: a.c b/c.c", and the machines it can be built for, if not all, in a line
 # " * arch: arm riscv". (What is in tests/x86 is for x86.)
 test_links := $(shell grep -H '^ \* links: ' $(unit_all) $(wildcard tests/fuzz/*.c) | sed 's/: \* links: */=/; s/  */,/g')

@@ -65,7 +65,7 @@ static int opt_mem(void *ctx, const struct option_def *opt, const char *value, s
 static int keep_spec(struct run *run, const struct option_def *opt, const char *value, char **ret, struct error *err)
 {
 	if (run->nr_specs == ARRAY_SIZE(run->spec))	/* --no-disk and the like give none back */
-		return error_set(err, -E2BIG, "--%s '%s': more than %zu --disk, --network and --port options", opt->name, value,
+		return error_set(err, -E2BIG, "--%s '%s': more than %zu --disk, --network, --vfio and --port options", opt->name, value,
 				 ARRAY_SIZE(run->spec));
 	*ret = strdup(value);
 	if (!*ret)
@@ -229,6 +229,27 @@ static int opt_network(void *ctx, const struct option_def *opt, const char *valu
 	return r;
 }
 
+static int opt_vfio(void *ctx, const struct option_def *opt, const char *value, struct error *err)
+{
+	struct run *run = ctx;
+	char *spec;
+	int r;
+
+	if (!value) {
+		run->cfg.nr_vfio = 0;
+		return 0;
+	}
+	if (run->cfg.nr_vfio == CONFIG_MAX_VFIO)
+		return error_set(err, -E2BIG, "--%s '%s': at most %u devices", opt->name, value, CONFIG_MAX_VFIO);
+	r = keep_spec(run, opt, value, &spec, err);
+	if (r < 0)
+		return r;
+	r = vfio_parse(spec, strcmp(opt->name, "vfio") ? "--vfio-pci" : "--vfio", &run->cfg.vfio[run->cfg.nr_vfio], err);
+	if (!r)
+		run->cfg.nr_vfio++;
+	return r;
+}
+
 /* Options of kvmtool whose devices this version has not got: an error, so that no script runs on without what it asked for. */
 static int opt_not_here(void *ctx, const struct option_def *opt, const char *value, struct error *err)
 {
@@ -363,6 +384,10 @@ static const struct option_def run_options[] = {
 	{ 'n', "network", "user|tap|key=value...",
 	  "NIC: mode=user|tap|none, tapif=NAME, fd=N, script=FILE, downscript=FILE, guest_ip=A, host_ip=A, guest_mac=M, host_mac=M, "
 	  "vhost=1, mq=N, mtu=N, hostfwd=tcp|udp:[A]:PORT-[A]:PORT, ipv6=on|off", opt_network },
+	{ 0, "vfio-pci", "[dom:]bus:dev.fn", "give the guest that PCI device of the host's", opt_vfio },
+	{ 0, "vfio", "device[,opt...]",
+	  "give the guest a VFIO device: a PCI address, a path (mdev, /dev/vfio/devices/vfioN) or fd:N; iommu=auto|group|iommufd, rom=on|off, "
+	  "romfile=FILE, on-error=stop|report, migration=auto|v2|v1|off, aer, p2p", opt_vfio },
 	{ 0, "virtio-transport", "pci|pci-legacy|mmio|mmio-legacy", "how virtio devices are attached", opt_transport },
 	{ 0, "virtio-packed", NULL, "offer packed virtqueues", option_bool, RUN_OPT(cfg.virtio_packed) },
 	{ 0, "virtio-in-order", NULL, "offer in-order completion", option_bool, RUN_OPT(cfg.virtio_in_order) },
@@ -384,7 +409,6 @@ static const struct option_def run_options[] = {
 	{ 0, "sdl", NULL, NULL, opt_not_here },
 	{ 0, "9p", "dir[,tag]", NULL, opt_not_here },
 	{ 0, "vsock", "cid", NULL, opt_not_here },
-	{ 0, "vfio-pci", "bdf", NULL, opt_not_here },
 	{ 0, "sandbox", "script", NULL, opt_not_here },
 	{ 0, "vidmode", "mode", NULL, opt_not_here },
 	{ 0, "debug-single-step", NULL, NULL, opt_not_here },

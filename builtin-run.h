@@ -17,7 +17,7 @@ struct run {
 	const char *json;		/* --json as given */
 	char *name;			/* owned */
 	char *kernel;			/* owned: one found by search */
-	char *spec[CONFIG_MAX_DISKS + CONFIG_MAX_NICS + CONFIG_MAX_PORTS];	/* owned: what cfg points into */
+	char *spec[CONFIG_MAX_DISKS + CONFIG_MAX_NICS + CONFIG_MAX_VFIO + CONFIG_MAX_PORTS];	/* owned: what cfg points into */
 	unsigned int nr_specs;
 	bool cpus_given, mem_given;
 

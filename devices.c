@@ -9,6 +9,7 @@
 #include "vmm/disk.h"
 #include "vmm/hw.h"
 #include "vmm/net.h"
+#include "vmm/vfio.h"
 #include "vmm/virtio.h"
 #include "vmm/vm.h"
 
@@ -108,5 +109,7 @@ int devices_create_common(struct vm *vm, struct error *err)
 		r = virtio_balloon_create(vm, err);
 	if (!r && vm->cfg.rng)
 		r = virtio_rng_create(vm, err);
+	if (!r && vm->cfg.nr_vfio)
+		r = vfio_create(vm, err);
 	return r;
 }

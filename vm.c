@@ -364,6 +364,7 @@ void vm_free(struct vm *vm)
 		return;
 	vcpus_stop(vm);
 	devices_free(vm);
+	vfio_free(vm);
 	vm_kvm_stats_free(vm);
 	if (vm->loop)
 		console_close(vm);

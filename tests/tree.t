@@ -59,6 +59,9 @@ backend='vmm/(vm|vcpu|memory|pci|irq|device|iomap|arch|virtio|hw)\.h|virtio/|hw/
 	check_includes include/util 'vmm/'
 	check_includes hw "virtio/|vfio/|$machines|disk/|builtin"
 	check_includes virtio "hw/|vfio/|disk/|chardev/|net/|$machines|builtin"
+	check_includes vfio "hw/|virtio/|disk/|chardev/|net/|$machines|sandbox/|builtin"
+	check_includes include/uapi "util/|vmm/|$devices|$machines|builtin"
+	check_includes kernel "util/|vmm/|$devices|$machines|sandbox/|builtin"
 	check_includes disk "$backend|$machines|builtin"
 	check_includes net "$backend|$machines|builtin"
 	check_includes chardev "$backend|$machines|builtin"
@@ -69,13 +72,13 @@ backend='vmm/(vm|vcpu|memory|pci|irq|device|iomap|arch|virtio|hw)\.h|virtio/|hw/
 	check_includes riscv "$devices|x86/|arm/|builtin"
 	for f in *.c; do
 		case $f in builtin*.c | main.c) continue ;; esac
-		grep -nHE '^#include "(x86|arm|riscv|dt|builtin|virtio|hw|disk|chardev|net)' "$f"
+		grep -nHE '^#include "(x86|arm|riscv|dt|builtin|virtio|hw|vfio|disk|chardev|net)' "$f"
 	done
 } > "$found"
 ok "includes run one way"
 
 for f in $(files | grep '\.c$'); do
-	case $f in builtin*.c | main.c | tests/* | bench/* | guest/* | sandbox/gen/*) continue ;; esac
+	case $f in builtin*.c | main.c | tests/* | bench/* | guest/* | kernel/* | sandbox/gen/*) continue ;; esac
 	[ -f "$f" ] && grep -nHE '\b(exit|_exit|printf|puts|perror)\(' "$f" | grep -vE ':[0-9]+:\s*(\*|/\*)'
 done > "$found"
 ok "only builtin-*.c and main.c print or exit"

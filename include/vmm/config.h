@@ -12,10 +12,12 @@
 #include "vmm/chardev.h"
 #include "vmm/disk.h"
 #include "vmm/net.h"
+#include "vmm/vfio.h"
 
 enum {
 	CONFIG_MAX_DISKS = 28,
 	CONFIG_MAX_NICS = 8,
+	CONFIG_MAX_VFIO = 8,
 	CONFIG_MAX_PORTS = 16,	/* virtio console ports */
 	CONFIG_SERIAL_PORTS = 4,
 };
@@ -79,6 +81,8 @@ struct vm_config {
 	unsigned int nr_disks;
 	struct net_config nic[CONFIG_MAX_NICS];
 	unsigned int nr_nics;
+	struct vfio_config vfio[CONFIG_MAX_VFIO];
+	unsigned int nr_vfio;
 	bool balloon;
 	bool rng;
 	bool pvpanic;

@@ -65,6 +65,7 @@ struct vm_event {
 };
 
 struct memslot_table;
+struct vfio_host;
 
 struct vm {
 	struct vm_config cfg;
@@ -87,6 +88,7 @@ struct vm {
 	struct event_loop *loop;	/* the main loop */
 	struct list_node devices;
 	struct pci_host *pci;		/* borrowed: a device; NULL before it exists */
+	struct vfio_host *vfio;		/* owned: vfio/'s, from the first --vfio; NULL: none */
 	struct virtio_balloon *balloon;	/* borrowed: a device; NULL: there is none */
 	struct chardev *chardev[CONFIG_SERIAL_PORTS + CONFIG_MAX_PORTS];	/* owned: serial ports, then virtio ports */
 	struct chardev *console;	/* borrowed: the one cfg.console names; may be NULL */

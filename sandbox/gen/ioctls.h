@@ -35,6 +35,18 @@ static const struct request ioctls[] = {
 	REQUEST(VHOST_SET_VRING_BASE, M | V | I), REQUEST(VHOST_GET_VRING_BASE, M | V | I), REQUEST(VHOST_SET_VRING_ADDR, M | V | I),
 	REQUEST(VHOST_SET_VRING_KICK, M | V | I), REQUEST(VHOST_SET_VRING_CALL, M | V | I), REQUEST(VHOST_SET_VRING_ERR, M | V | I),
 	REQUEST(VHOST_NET_SET_BACKEND, M | V | I),
+	/*
+	 * VFIO: a guest changes how its device interrupts and resets it (vCPU), where BARs that others reach by DMA are; migration and the
+	 * end are the main thread's. The last are iommufd's IOAS_MAP, IOAS_UNMAP, HWPT_SET_DIRTY_TRACKING, HWPT_GET_DIRTY_BITMAP, then
+	 * MIG_GET_PRECOPY_INFO, DETACH_IOMMUFD_PT and iommufd's DESTROY, which older headers lack.
+	 */
+	REQUEST(VFIO_DEVICE_SET_IRQS, M | V), REQUEST(VFIO_DEVICE_RESET, M | V), REQUEST(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, M | V),
+	REQUEST(VFIO_DEVICE_PCI_HOT_RESET, M | V), REQUEST(VFIO_DEVICE_FEATURE, M), REQUEST(VFIO_IOMMU_MAP_DMA, M | V),
+	REQUEST(VFIO_IOMMU_UNMAP_DMA, M | V), REQUEST(VFIO_IOMMU_DIRTY_PAGES, M),
+	REQUEST(VFIO_GROUP_UNSET_CONTAINER, M),
+	REQUEST(KVM_SET_DEVICE_ATTR, M),	/* KVM forgets a device's file; interrupt controllers at a restart */
+	{ NULL, 0x3b85, M | V }, { NULL, 0x3b86, M | V }, { NULL, 0x3b8b, M }, { NULL, 0x3b8c, M }, { NULL, 0x3b79, M },
+	{ NULL, 0x3b78, M }, { NULL, 0x3b80, M },
 	/* user-mode network */
 	REQUEST(FIONREAD, N), REQUEST(FIONBIO, N),
 	/* the state of a vCPU: restart and debug on the main thread, a crash report on its own */
@@ -62,11 +74,9 @@ static const struct request ioctls_x86[] = {
 static const struct request ioctls_arm[] = {
 	{ "KVM_ARM_VCPU_INIT", 0x4020aeae, M }, REQUEST(KVM_GET_REG_LIST, M | V), REQUEST(KVM_SET_ONE_REG, V),
 	{ "KVM_GET_VCPU_EVENTS", 0x8040ae9f, M | V }, { "KVM_SET_VCPU_EVENTS", 0x4040aea0, M | V },
-	REQUEST(KVM_SET_DEVICE_ATTR, M),
 };
 
 /* Where KVM has no interrupt controller, lkvm's own tells each vCPU of its line. */
 static const struct request ioctls_riscv[] = {
 	REQUEST(KVM_GET_REG_LIST, M | V), REQUEST(KVM_INTERRUPT, M | V | I | N),
-	REQUEST(KVM_SET_DEVICE_ATTR, M),
 };

@@ -24,6 +24,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <linux/vfio.h>
 #include <linux/vhost.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -85,9 +86,9 @@ static const struct call allowed[] = {
 	{ "epoll_wait", LOOPS }, { "epoll_pwait", LOOPS },
 	/* the PCI host makes its page of ones when a guest first looks */
 	{ "memfd_create", V },
-	/* positioned I/O: disks, the kernel's image at a restart, KVM's statistics */
-	{ "pread64", M | DATA }, { "preadv", M | DATA }, { "preadv2", M | DATA }, { "lseek", M | DATA },
-	{ "pwrite64", V | DATA }, { "pwritev", DATA }, { "pwritev2", DATA }, { "fallocate", M | DATA }, { "fdatasync", DATA },
+	/* positioned I/O: disks, the kernel's image at a restart, KVM's statistics, a VFIO device's registers */
+	{ "pread64", M | V | DATA }, { "preadv", M | DATA }, { "preadv2", M | DATA }, { "lseek", M | DATA },
+	{ "pwrite64", M | V | DATA }, { "pwritev", DATA }, { "pwritev2", DATA }, { "fallocate", M | DATA }, { "fdatasync", DATA },
 	{ "io_submit", I }, { "io_getevents", I }, { "io_pgetevents", I }, { "io_uring_enter", I },
 	/* a worker's filter is laid over that of the loop that starts it */
 	{ "seccomp", I | N },
@@ -412,7 +413,7 @@ int main(int argc, char **argv)
 	}
 	printf("/* SPDX-License-Identifier: GPL-2.0-only */\n/* Made by sandbox/gen/policy.c. */\n#include <linux/filter.h>\n"
 	       "#include <linux/fs.h>\n#include <linux/if_tun.h>\n#include <linux/kvm.h>\n#include <linux/sockios.h>\n"
-	       "#include <linux/vhost.h>\n#include <sys/ioctl.h>\n\n");
+	       "#include <linux/vfio.h>\n#include <linux/vhost.h>\n#include <sys/ioctl.h>\n\n");
 	print_assertions(ioctls, COUNT(ioctls));
 	print_assertions(own, nr_own);
 	printf("\n");
