@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/* lkvm_pvlock: /dev/lkvm_pvlock keeps a flag in memory that says whether a thread was taken off its CPU. */
+#ifndef _UAPI_LKVM_PVLOCK_H
+#define _UAPI_LKVM_PVLOCK_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/*
+ * The calling thread's flag: the le64 at @addr is 1 while the thread is off its CPU but could run, else 0. @addr: 64-byte aligned, writable.
+ * The page stays pinned until UNREGISTER, by the same thread, its end, or the last close.
+ */
+struct lkvm_pvlock_register {
+	__u32 argsz;	/* sizeof, for later */
+	__u32 flags;	/* 0 */
+	__u64 addr;
+};
+
+#define LKVM_PVLOCK_REGISTER	_IOW('L', 0x40, struct lkvm_pvlock_register)
+#define LKVM_PVLOCK_UNREGISTER	_IO('L', 0x41)
+
+#endif

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Sourced, with $release set: lkvm_pvlock and lkvm_ones of kernel/ on a host with that stock Debian kernel: loaded, used by tests/kernel/*, and
+# unloaded. (lkvm_vdev is vdev.sh's.)
+
+. "$(dirname "$0")/lab.sh"
+[[ " ${releases[*]} " = *" $release "* ]] || lab_skip "Debian has no kernel $release for $LAB_ARCH"
+if [ -z "${LAB-}" ]; then
+	case $LAB_ARCH.$(uname -m) in
+	x86_64.x86_64 | arm64.aarch64 | riscv64.riscv64) cc=gcc ;;
+	x86_64.*)  cc=x86_64-linux-gnu-gcc ;;
+	arm64.*)   cc=aarch64-linux-gnu-gcc ;;
+	riscv64.*) cc=riscv64-linux-gnu-gcc ;;
+	esac
+	command -v $cc >/dev/null || lab_skip "no $cc"
+	LAB_BIN=$(mktemp -d)
+	export LAB_BIN
+	for program in pvlock ones; do
+		$cc -O1 -g -Wall -Werror -I"$here/../../include/uapi" -static -pthread -o "$LAB_BIN/$program" "$here/../kernel/$program.c" ||
+			lab_skip "no static programs: $cc fails"
+	done
+	LAB_MODULES=$("$here/../../kernel/build" "$LAB_ARCH" "$release") || lab_skip "no modules for $release"
+	export LAB_MODULES
+fi
+host=(-k "$release")
+if [ -z "${LAB-}" ]; then
+	(lab_enter 40 "$0")
+	status=$?
+	rm -rf "$LAB_BIN"
+	exit $status
+fi
+lab_enter 40 "$0"
+[ "$LAB" = emulated ] || lab_skip "modules are not loaded into the kernel of a machine that is no lab's"
+
+# run MODULE: its program's tests as ours
+run() {
+	local line text
+	insmod "$LAB_MODULES/lkvm_$1.ko" 2>err
+	ok $? "$1: loads" || note "$(cat err)"
+	timeout -s KILL $((60 * patience)) "$LAB_BIN/$1" >out 2>&1
+	status=$?
+	while read -r line; do
+		text=${line#* - }
+		case $line in
+		"ok "*)	    ok 0 "$1: $text" ;;
+		"not ok "*) ok 1 "$1: $text" ;;
+		"#"*)	    echo "$line" ;;
+		esac
+	done <out
+	[ $status = 0 ] && grep -q '^1\.\.' out
+	ok $? "$1: all of it ran" || evidence out
+	rmmod "lkvm_$1" 2>err
+	ok $? "$1: unloads" || note "$(cat err)"
+}
+
+dmesg -C
+run pvlock
+run ones
+dmesg | grep -E 'WARNING|BUG|Oops|Call Trace|refcount|leak' >said
+is "$(cat said)" "" "the kernel has nothing to complain of"
+done_testing
