@@ -394,6 +394,7 @@ static const struct option_def run_options[] = {
 	{ 0, "nodefaults", NULL, "no kernel parameters but those of --params", option_bool, RUN_OPT(cfg.nodefaults) },
 	{ 0, "sandbox-vmm", NULL, "give up all rights not needed once the guest runs (on unless --no-sandbox-vmm)", opt_sandbox_vmm },
 	{ 0, "pvtime", NULL, "tell the guest how long its CPUs were kept from running (on unless --no-pvtime)", opt_pvtime },
+	{ 0, "pv-lock", NULL, "tell the guest which of its CPUs are kept from running just now", option_bool, RUN_OPT(cfg.pv_lock) },
 	{ 0, "vcpu-affinity", "cpulist", "vCPUs run on those host CPUs only, as 0-3,5", option_str, RUN_OPT(cfg.machine.vcpu_affinity) },
 	{ 0, "reboot", NULL, "a reset by the guest starts it again instead of ending the run", option_bool,
 	  RUN_OPT(cfg.reboot) },

@@ -6,7 +6,8 @@
  * Absent functions. A read of a function that is not there gives ones and costs an exit. The first one has KVM
  * map a read-only slot of ones over the whole gap of absent functions around it on its bus, if KVM has
  * read-only slots: the rest of the guest's scan does not leave the guest, and a run that never looks pays
- * nothing. All gaps show the same 64 KiB of memory. Writes to them still exit and are dropped. pci_plug() takes
+ * nothing. All gaps show the same 64 KiB of memory. On a host with the module lkvm_ones, whose mappings may be of any size, the further buses,
+ * on which there is nothing, are one gap. Writes to them still exit and are dropped. pci_plug() takes
  * the slot away that covers the new function; the next read maps what is left of it.
  *
  * The bridge's id is 1b36:0008, the generic PCIe host bridge of Red Hat's range: no driver binds to it and no
@@ -19,6 +20,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,6 +29,7 @@
 #include <linux/kvm.h>
 
 #include "pci-internal.h"
+#include "uapi/lkvm/ones.h"
 #include "util/endian.h"
 #include "vmm/memslot.h"
 #include "vmm/state.h"
@@ -80,6 +83,27 @@ static void *ones_create(void)
 	return p;
 }
 
+static u64 ecam_size(const struct pci_host *host)
+{
+	return (u64)host->cfg.ecam_buses << ECAM_BUS_SHIFT;
+}
+
+/* Ones for the whole window by the module, if this host has it. While files can still be opened: before vCPUs run. */
+static void ones_from_module(struct pci_host *host)
+{
+	AUTO_CLOSE int fd = open(LKVM_ONES_PATH, O_RDONLY | O_CLOEXEC);
+	void *p;
+
+	if (fd < 0)
+		return;
+	p = mmap(NULL, ecam_size(host), PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (p == MAP_FAILED)
+		return;
+	host->ones = p;
+	host->ones_size = ecam_size(host);
+	log_debug(host->dev.name, LKVM_ONES_PATH " is what absent functions read");
+}
+
 /* Called once. */
 static bool holes_init_locked(struct pci_host *host)
 {
@@ -91,8 +115,11 @@ static bool holes_init_locked(struct pci_host *host)
 	host->hole = calloc(room, sizeof(*host->hole));
 	if (!host->hole)
 		return false;
-	host->ones = ones_create();
 	host->room = room;
+	if (!host->ones) {
+		host->ones = ones_create();
+		host->ones_size = ONES_SIZE;
+	}
 	return host->ones != NULL;
 }
 
@@ -101,7 +128,7 @@ static struct pci_hole *hole_at_locked(struct pci_host *host, u8 bus, unsigned i
 	unsigned int i;
 
 	for (i = 0; i < host->nr_holes; i++)
-		if (host->hole[i].bus == bus && devfn >= host->hole[i].first && devfn <= host->hole[i].last)
+		if (bus >= host->hole[i].bus && bus <= host->hole[i].last_bus && devfn >= host->hole[i].first && devfn <= host->hole[i].last)
 			return &host->hole[i];
 	return NULL;
 }
@@ -113,13 +140,13 @@ static bool absent_locked(struct pci_host *host, u8 bus, unsigned int devfn)
 
 static void hole_add_locked(struct pci_host *host, u8 bus, u8 devfn)
 {
-	unsigned int first = devfn, last = devfn;
-	u64 gpa;
+	unsigned int first = devfn, last = devfn, last_bus = bus;
+	u64 off, size;
 	int slot;
 
 	if (host->holes_off || hole_at_locked(host, bus, devfn))	/* another vCPU was faster */
 		return;
-	if (!host->ones && !holes_init_locked(host)) {
+	if (!host->hole && !holes_init_locked(host)) {
 		host->holes_off = true;
 		return;
 	}
@@ -129,15 +156,21 @@ static void hole_add_locked(struct pci_host *host, u8 bus, u8 devfn)
 		first--;
 	while (absent_locked(host, bus, last + 1))
 		last++;
-	gpa = host->cfg.ecam_base + ((u64)bus << ECAM_BUS_SHIFT) + ((u64)first << ECAM_FUNCTION_SHIFT);
-	slot = memslot_add(host->dev.vm, gpa, (u64)(last - first + 1) << ECAM_FUNCTION_SHIFT, host->ones,
+	if (bus && host->ones_size > ONES_SIZE) {
+		bus = 1;
+		last_bus = host->cfg.ecam_buses - 1;
+	}
+	off = ((u64)bus << ECAM_BUS_SHIFT) + ((u64)first << ECAM_FUNCTION_SHIFT);
+	size = ((u64)(last_bus - bus) << ECAM_BUS_SHIFT) + ((u64)(last - first + 1) << ECAM_FUNCTION_SHIFT);
+	/* At the same place in both, as far as that goes, so that KVM can map it by large pages. */
+	slot = memslot_add(host->dev.vm, host->cfg.ecam_base + off, size, (u8 *)host->ones + (host->ones_size > ONES_SIZE ? off : 0),
 			   MEMSLOT_READONLY);
 	if (slot < 0) {
 		host->holes_off = true;		/* as before, only slower */
 		log_debug(host->dev.name, "no read-only slot for absent functions: %s", strerror(-slot));
 		return;
 	}
-	host->hole[host->nr_holes++] = (struct pci_hole){ bus, (u8)first, (u8)last, slot };
+	host->hole[host->nr_holes++] = (struct pci_hole){ bus, (u8)last_bus, (u8)first, (u8)last, slot };
 }
 
 void pci_host_unhole_locked(struct pci_host *host, u8 devfn)
@@ -442,7 +475,7 @@ static void host_free(struct device *dev)
 	while (host->nr_holes)
 		memslot_del(vm, host->hole[--host->nr_holes].slot);
 	if (host->ones)
-		munmap(host->ones, ONES_SIZE);
+		munmap(host->ones, host->ones_size);
 	free(host->hole);
 	pthread_mutex_destroy(&host->lock);
 	if (vm->pci == host)
@@ -505,6 +538,8 @@ int pci_host_create(struct vm *vm, const struct pci_host_config *cfg)
 		r = pci_plug(host, &host->bridge, 0);
 	if (r == 0)
 		r = map_regions(host, vm);
+	if (r == 0 && cfg->ecam_base)
+		ones_from_module(host);
 	if (r < 0) {
 		host_free(&host->dev);
 		return r;

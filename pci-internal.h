@@ -41,9 +41,9 @@ enum {
 
 enum { PCI_CAP_ID_MSI = 0x05, PCI_CAP_ID_EXP = 0x10, PCI_CAP_ID_MSIX = 0x11 };
 
-/* A memory slot of ones over absent functions @first..@last of @bus. */
+/* A memory slot of ones over absent functions @first..@last of @bus, and, where they are all of a bus, of those up to @last_bus. */
 struct pci_hole {
-	u8 bus, first, last;
+	u8 bus, last_bus, first, last;
 	int slot;
 };
 
@@ -58,7 +58,8 @@ struct pci_host {
 	struct log_rate rate;
 
 	bool holes_off;			/* KVM cannot, or refused once */
-	void *ones;			/* owned mapping, one bus in size; NULL until the first hole */
+	void *ones;			/* owned mapping; NULL: not before the first hole */
+	u64 ones_size;			/* one bus, or the whole window (the module's) */
 	struct pci_hole *hole;		/* owned */
 	unsigned int nr_holes, room;
 };

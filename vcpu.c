@@ -234,6 +234,7 @@ static void *vcpu_thread(void *arg)
 	struct vcpu *vcpu = arg;
 	char name[16];
 	sigset_t set;
+	int r;
 
 	current = vcpu;
 	vcpu->tid = (int)syscall(SYS_gettid);
@@ -241,12 +242,22 @@ static void *vcpu_thread(void *arg)
 	sigemptyset(&set);
 	sigaddset(&set, kick_signal());
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	r = pvlock_update(vcpu);
 	thread_begin(THREAD_VCPU, name);
 
 	for (;;) {
 		__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-		if (atomic_load(&vcpu->vm->vcpus_attention) && !park(vcpu))
-			break;
+		if (atomic_load(&vcpu->vm->vcpus_attention)) {
+			if (!park(vcpu))
+				break;
+			if (!r)
+				r = pvlock_update(vcpu);	/* after a restart */
+		}
+		if (r < 0) {
+			vcpu_crashed(vcpu, "--pv-lock: %s", strerror(-r));
+			r = 0;
+			continue;
+		}
 		vcpu->pending_io = false;
 		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
 			if (errno != EINTR && errno != EAGAIN)

@@ -249,7 +249,7 @@ static struct vm *vm_alloc(const struct vm_config *cfg)
 	if (!vm)
 		return NULL;
 	vm->cfg = *cfg;
-	vm->kvm_fd = vm->vm_fd = vm->kernel_fd = vm->initrd_fd = vm->overlay_fd = -1;
+	vm->kvm_fd = vm->vm_fd = vm->pvlock_fd = vm->kernel_fd = vm->initrd_fd = vm->overlay_fd = -1;
 	list_init(&vm->devices);
 	list_init(&vm->ram_listeners);
 	pthread_mutex_init(&vm->slot_lock, NULL);
@@ -378,6 +378,7 @@ void vm_free(struct vm *vm)
 		event_work_cancel(vm->loop, &vm->exit_work);
 		event_loop_free(vm->loop);
 	}
+	pvlock_close(vm);
 	if (vm->vm_fd >= 0)
 		close(vm->vm_fd);
 	if (vm->kvm_fd >= 0)

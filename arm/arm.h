@@ -6,7 +6,7 @@
  *   0x00000000  PCI I/O ports, 64 KiB
  *   0x01000000  four 16550 UARTs, 4 KiB apart	0x01010000  RTC (MC146818: index, data)
  *   0x01020000  stolen time, 64 KiB		0x01030000  debug-exit
- *   0x01040000  GPIO (PL061): the power button
+ *   0x01040000  GPIO (PL061): the power button	0x01050000  preempted flags, 64 KiB
  *   0x02000000  CFI flash, 16 MiB		0x03000000  virtio-mmio, 0x200 apart
  *   0x3fff0000  GIC distributor; below it the redistributors, 128 KiB a vCPU, and the ITS; or 0x3ffd0000 GICv2's CPU interface, 0x3ffcf000 MSI frame
  *   0x40000000  ECAM, 256 buses		0x50000000 .. 0x7fffffff  PCI memory window, 32 bit
@@ -41,6 +41,8 @@ struct vm_config;
 #define PVTIME_SIZE		0x10000ULL
 #define DEBUG_EXIT_BASE		0x01030000ULL
 #define GPIO_BASE		0x01040000ULL
+#define PVLOCK_BASE		0x01050000ULL
+#define PVLOCK_SIZE		0x10000ULL
 #define FLASH_BASE		0x02000000ULL
 #define VIRTIO_MMIO_BASE	0x03000000ULL
 #define VIRTIO_MMIO_STRIDE	0x200
@@ -104,6 +106,7 @@ struct arch_vm {
 	struct arm_features features;
 	struct dt_entry entry;
 	void *pvtime;			/* owned: its memory, PVTIME_SIZE; NULL: none */
+	void *pvlock;			/* owned: its memory, PVLOCK_SIZE; NULL: none */
 };
 
 struct arch_vcpu {
@@ -139,6 +142,14 @@ int gic_v2m_gsi(const struct msi_msg *msg, u32 *ret);
 /* The region's memory and slot, each vCPU's IPA told to KVM. Not offered by the host: nothing, 0. After the vCPUs were initialised. */
 int pvtime_create(struct vm *vm, struct error *err);
 void pvtime_free(struct vm *vm);
+
+/* --- pvlock.c: --pv-lock --- */
+
+/* As pvtime_create(), but what the host cannot do is an error. Before the first KVM_RUN. */
+int pvlock_create(struct vm *vm, struct error *err);
+void pvlock_free(struct vm *vm);
+/* The guest starts again: what it said is forgotten. vCPUs paused. */
+void pvlock_reset(struct vcpu *vcpu);
 
 /* --- smccc.c [Arm DEN0028], [Documentation/virt/kvm/devices/vm 5.] --- */
 

@@ -90,6 +90,7 @@ void arch_vm_free(struct vm *vm)
 		return;
 	gic_free(vm);
 	pvtime_free(vm);
+	pvlock_free(vm);
 	free(vm->arch);
 	vm->arch = NULL;
 }
@@ -169,6 +170,8 @@ int arch_machine_create(struct vm *vm, struct error *err)
 		r = arm_vcpus_finish(vm, err);
 	if (!r)
 		r = pvtime_create(vm, err);
+	if (!r)
+		r = pvlock_create(vm, err);
 	if (!r)
 		r = create_board(vm, err);
 	if (!r)

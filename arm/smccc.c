@@ -57,13 +57,20 @@ const struct smccc_range smccc_table[] = {
 };
 const unsigned int smccc_table_nr = ARRAY_SIZE(smccc_table);
 
+bool smccc_has_filter(const struct vm *vm)
+{
+	struct kvm_device_attr attr = { .group = VM_SMCCC_CTRL, .attr = VM_SMCCC_FILTER };
+
+	return ioctl(vm->vm_fd, KVM_HAS_DEVICE_ATTR, &attr) == 0;
+}
+
 int smccc_filter(struct vm *vm, const struct smccc_range *table, unsigned int nr, struct error *err)
 {
 	struct kvm_device_attr attr = { .group = VM_SMCCC_CTRL, .attr = VM_SMCCC_FILTER };
 	struct filter f;
 	unsigned int i;
 
-	if (ioctl(vm->vm_fd, KVM_HAS_DEVICE_ATTR, &attr) < 0) {
+	if (!smccc_has_filter(vm)) {
 		log_debug("smccc", "KVM has no filter: the guest has no hypercalls of lkvm's");
 		return 0;
 	}
@@ -110,5 +117,11 @@ int smccc_init(struct vm *vm, struct error *err)
 
 int smccc_exit(struct vcpu *vcpu)
 {
-	return smccc_serve(vcpu, smccc_table, smccc_table_nr, (u32)vcpu->run->hypercall.nr);
+	u32 id = (u32)vcpu->run->hypercall.nr;
+	unsigned int i;
+
+	for (i = 0; i < pvlock_table_nr; i++)
+		if (id - pvlock_table[i].first < pvlock_table[i].count)
+			return smccc_serve(vcpu, pvlock_table, pvlock_table_nr, id);
+	return smccc_serve(vcpu, smccc_table, smccc_table_nr, id);
 }

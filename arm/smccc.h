@@ -28,7 +28,12 @@ struct smccc_range {
 
 extern const struct smccc_range smccc_table[];
 extern const unsigned int smccc_table_nr;
+/* pvlock.c's: forwarded with --pv-lock, where KVM does not answer them */
+extern const struct smccc_range pvlock_table[];
+extern const unsigned int pvlock_table_nr;
 
+/* Does KVM have a filter of hypercalls? */
+bool smccc_has_filter(const struct vm *vm);
 /* Tells KVM of @nr ranges. 0, also where KVM has no filter; -errno. */
 int smccc_filter(struct vm *vm, const struct smccc_range *table, unsigned int nr, struct error *err);
 /* Answers call @id of @vcpu by @table. 0 or -errno. */

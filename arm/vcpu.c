@@ -170,6 +170,7 @@ int arch_vcpu_reset(struct vcpu *vcpu, struct error *err)
 {
 	int r = 0;
 
+	pvlock_reset(vcpu);
 	if (vcpu->arch->was_reset)	/* the first has all from arch_vcpu_init() */
 		r = init_vcpu(vcpu);
 	if (!r && !vcpu->index)

@@ -88,6 +88,8 @@ int arch_config_check(const struct vm_config *cfg, struct error *err)
 	if (cfg->machine.ram_base_given)
 		return error_set(err, -EINVAL, "--mem @0x%llx: RAM of this machine begins at 0x%llx",
 				 (unsigned long long)cfg->machine.ram_base, RAM_BASE);
+	if (cfg->pv_lock)
+		return error_set(err, -EOPNOTSUPP, "--pv-lock: KVM for riscv64 has no way to tell its guests");
 	if (riscv_irqchip_kind(cfg->machine.irqchip) < 0)
 		return error_set(err, -EINVAL, "--irqchip '%s': want auto, aia or plic", cfg->machine.irqchip);
 	r = dt_check_format(cfg, "riscv64", err);

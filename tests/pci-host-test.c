@@ -6,7 +6,31 @@
  */
 #include "vmm/pci.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "pci-fake.h"
+#include "uapi/lkvm/ones.h"
+
+/* Stands for /dev/lkvm_ones; everything else is what it was. */
+enum { ECAM_BUSES = 4 };	/* as in pci-fake.h */
+static bool has_module;
+
+int open(const char *path, int flags, ...)
+{
+	int fd;
+
+	if (strcmp(path, LKVM_ONES_PATH))
+		return (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
+	errno = ENOENT;
+	if (!has_module)
+		return -1;
+	fd = memfd_create("ones", MFD_CLOEXEC);
+	return fd < 0 || ftruncate(fd, (off_t)ECAM_BUSES << 20) < 0 ? -1 : fd;
+}
 
 static u64 ecam(u8 bus, u8 devfn, unsigned int off)
 {
@@ -336,6 +360,43 @@ TEST(a_gap_broken_into_single_functions_stays_inside_the_table)
 	CHECK_EQ(slots(), 0);
 }
 
+/* With the module, the further buses are one gap from the first read on, and bus 0 as ever. */
+TEST(with_the_module_one_slot_covers_all_further_buses)
+{
+	struct vm *vm;
+	struct fake_dev d;
+	const u8 *ones;
+	int slot;
+
+	has_module = true;
+	vm = fake_vm();
+	has_module = false;
+	CHECK_EQ(fake.slot_adds, 0);
+	CHECK_EQ(mem_read(vm, ecam(3, 0x55, 0), 4), 0xffffffff);
+	CHECK_EQ(fake.slot_adds, 1);
+	slot = slot_over(ecam(1, 0, 0));
+	CHECK(slot >= 0);
+	CHECK_EQ(fake.slot[slot].gpa, ecam(1, 0, 0));
+	CHECK_EQ(fake.slot[slot].size, (u64)(ECAM_BUSES - 1) << 20);
+	ones = fake.slot[slot].hva;
+	CHECK_EQ(mem_read(vm, ecam(3, 0xff, 0), 4), 0xffffffff);
+	CHECK_EQ(fake.slot_adds, 1);
+	CHECK_EQ(mem_read(vm, ecam(0, 0x10, 0), 4), 0xffffffff);
+	slot = slot_over(ecam(0, 0x10, 0));
+	CHECK(slot >= 0);
+	CHECK_EQ(fake.slot[slot].gpa, ecam(0, 1, 0));
+	CHECK_EQ(fake.slot[slot].size, 0xff * 4096);
+	CHECK_EQ(ones - fake.slot[slot].hva, 0xff * 4096);	/* as far apart as for the guest */
+	/* A function that comes has its own place alone taken out. */
+	fake_dev_init(&d, 1);
+	pci_plug(vm->pci, &d.pdev, 0x20);
+	CHECK_EQ(slot_over(ecam(0, 0x20, 0)), -1);
+	CHECK(slot_over(ecam(2, 0x20, 0)) >= 0);
+	pci_dev_cleanup(&d.pdev);
+	fake_vm_free(vm);
+	CHECK_EQ(slots(), 0);
+}
+
 TEST(without_read_only_slots_absent_functions_are_answered_each_time)
 {
 	struct vm *vm = fake_vm();
@@ -459,6 +520,7 @@ int main(void)
 	RUN(plugging_and_unplugging_for_ever_leaks_no_slot);
 	RUN(every_other_function_fits_the_table_of_slots);
 	RUN(a_gap_broken_into_single_functions_stays_inside_the_table);
+	RUN(with_the_module_one_slot_covers_all_further_buses);
 	RUN(without_read_only_slots_absent_functions_are_answered_each_time);
 	RUN(a_refused_slot_is_not_asked_for_again);
 	RUN(host_that_cannot_be_mapped_is_refused);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The run loop against pauses at any moment, on a KVM_RUN of ours: each exit is served once, and paused means finished.
- * links: vcpu.c util/cpulist.c util/str.c util/log.c util/error.c util/thread.c
+ * links: vcpu.c pvlock.c util/cpulist.c util/str.c util/log.c util/error.c util/thread.c
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/tap.h"
+#include "uapi/lkvm/pvlock.h"
 #include "util/log.h"
 #include "vmm/arch.h"
 #include "vmm/vm.h"
@@ -25,7 +26,9 @@ static struct {
 
 static struct vm vm;
 static struct vcpu vcpu[CPUS];
-static _Atomic unsigned int crashes;
+static _Atomic unsigned int crashes, registered;
+static bool no_pvlock;
+static u64 flag[CPUS + 1][8];
 
 /* KVM's part of the contract: the pending instruction first, then immediate_exit, then the guest. */
 static int kvm_run(unsigned int i)
@@ -58,6 +61,11 @@ int ioctl(int fd, unsigned long req, ...)
 {
 	sigset_t all;
 
+	if (req == LKVM_PVLOCK_REGISTER) {
+		registered++;
+		errno = ENOMEM;
+		return no_pvlock ? -1 : 0;
+	}
 	if (req != KVM_RUN)
 		return 0;
 	sigfillset(&all);
@@ -203,6 +211,52 @@ TEST(pauses_nest)
 	vcpus_stop(&vm);
 }
 
+/* Threads that run have their flags, before they enter the guest; a restart takes what the guest said back. */
+TEST(flags_of_the_threads_are_registered)
+{
+	unsigned int i;
+
+	CHECK(start());
+	vcpus_stop(&vm);
+	vm.vcpus_attention = false;
+	for (i = 0; i < CPUS; i++)
+		vcpu[i].pvlock.home = flag[i];
+	vm.pause_depth = 0;
+	registered = 0;
+	CHECK_EQ(vcpus_start(&vm, NULL), 0);
+	vcpus_resume(&vm);
+	while (!cpu[0].made || !cpu[1].made)
+		usleep(100);
+	CHECK_EQ(registered, CPUS);
+	CHECK_EQ(vcpu[1].pvlock.kind, PVLOCK_SLOT);
+	vcpus_pause(&vm);
+	vcpu[1].pvlock.guest = flag[CPUS];	/* another place than it has now, as after a restart */
+	vcpus_resume(&vm);
+	while (registered == CPUS)
+		usleep(100);
+	vcpus_stop(&vm);
+	CHECK_EQ(registered, CPUS + 1);
+	CHECK_EQ(vcpu[1].pvlock.kind, PVLOCK_GUEST);
+	CHECK_EQ(crashes, 0);
+}
+
+TEST(a_flag_that_cannot_be_registered_is_a_crash)
+{
+	log_set_level(LOG_ERROR);
+	CHECK(start());
+	vcpus_stop(&vm);
+	vm.pause_depth = 0;
+	vcpu[0].pvlock.home = flag[0];
+	no_pvlock = true;
+	CHECK_EQ(vcpus_start(&vm, NULL), 0);
+	vcpus_resume(&vm);
+	while (!crashes)
+		usleep(100);
+	vcpus_stop(&vm);
+	no_pvlock = false;
+	CHECK_EQ(cpu[0].made, 0);
+}
+
 TEST(a_run_that_fails_is_a_crash_told_once)
 {
 	log_set_level(LOG_ERROR);
@@ -223,6 +277,8 @@ int main(void)
 	RUN(each_exit_is_served_once_whenever_a_late_kick_comes);
 	RUN(a_kick_that_comes_late_is_not_waited_for);
 	RUN(pauses_nest);
+	RUN(flags_of_the_threads_are_registered);
+	RUN(a_flag_that_cannot_be_registered_is_a_crash);
 	RUN(a_run_that_fails_is_a_crash_told_once);
 	return tap_done();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What ends a run, and what only restarts it, when requests come close together. Everything below vm.c is fake.
- * links: vm.c kvm-stats.c event.c util/str.c util/log.c util/io.c util/error.c util/thread.c
+ * links: vm.c pvlock.c kvm-stats.c event.c util/str.c util/log.c util/io.c util/error.c util/thread.c
  */
 #include <errno.h>
 

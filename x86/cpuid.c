@@ -189,6 +189,11 @@ void cpuid_prepare(struct cpuid *c, const struct cpuid_caps *caps)
 	cpuid_drop_leaf(c, 0x80000026);
 }
 
+bool cpuid_has_steal_time(const struct cpuid *c)
+{
+	return cpuid_get(c, KVM_CPUID_FEATURES, 0, R_EAX) & BIT(KVM_FEATURE_STEAL_TIME);
+}
+
 /* --- topology --- */
 
 /* Bits that hold 0 .. n-1. */

@@ -41,6 +41,8 @@ struct cpuid_caps {
 
 /* From KVM's list to what is the same for each vCPU, before the user's wishes. */
 void cpuid_prepare(struct cpuid *c, const struct cpuid_caps *caps);
+/* KVM tells the guest of stolen time and, beside it, whether the vCPU is off its CPU. [Documentation/virt/kvm/x86/msr MSR_KVM_STEAL_TIME] */
+bool cpuid_has_steal_time(const struct cpuid *c);
 /* APIC ids and topology: one package of @cpus cores. -ENOMEM. */
 int cpuid_set_vcpu(struct cpuid *c, unsigned int index, unsigned int cpus);
 

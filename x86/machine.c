@@ -130,6 +130,9 @@ static int init_cpuid(struct vm *vm, struct error *err)
 		r = cpu_spec_apply(&arch->cpuid, vm->cfg.cpu, err);
 	if (r < 0)
 		return r;
+	if (vm->cfg.pv_lock && !cpuid_has_steal_time(&arch->cpuid))
+		return error_set(err, -EOPNOTSUPP, "--pv-lock: %s", caps.no_steal_time ? "the guest reads it beside its stolen time (--no-pvtime)" :
+				 "this host's KVM has no stolen time, beside which the guest reads it");
 	arch->phys_bits = cpuid_phys_bits(&arch->cpuid);
 	arch->x2apic = vm->cfg.cpus > MAX_CPUS_8BIT;
 	if (arch->x2apic && !(cpuid_get(&arch->cpuid, 1, 0, R_ECX) & BIT(21)))

@@ -324,6 +324,8 @@ int arch_vcpu_init(struct vcpu *vcpu, struct error *err)
 
 	vcpu->arch = calloc(1, sizeof(*vcpu->arch));
 	r = vcpu->arch ? set_cpuid(vcpu) : -ENOMEM;
+	if (cpuid_has_steal_time(&vcpu->vm->arch->cpuid))
+		atomic_store(&vcpu->pvlock.kind, PVLOCK_KVM);
 	/* Else KVM's own MSRs work, whatever CPUID says of them. */
 	if (!r && vcpu->vm->cfg.machine.no_pvtime && ioctl(vcpu->fd, KVM_ENABLE_CAP, &obey) < 0)
 		log_debug("vcpu", "KVM keeps its paravirtual MSRs that CPUID does not tell of");

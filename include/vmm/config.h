@@ -89,6 +89,7 @@ struct vm_config {
 
 	struct machine_config machine;
 
+	bool pv_lock;			/* tell the guest which vCPUs are off their CPU; an error where the host cannot */
 	bool no_sandbox;		/* keep all rights this process has */
 	bool reboot;			/* guest reset restarts in place */
 	enum panic_policy panic;

@@ -13,6 +13,7 @@
 
 #include "util/error.h"
 #include "vmm/iomap.h"
+#include "vmm/pvlock.h"
 
 struct vm;
 struct arch_vcpu;
@@ -30,6 +31,7 @@ struct vcpu {
 	_Atomic int tid;		/* its kernel id; 0 until it runs */
 	bool pending_io;		/* KVM completes the last exit at the next KVM_RUN */
 	struct io_reader reader[IO_SPACES];
+	struct vcpu_pvlock pvlock;
 	_Atomic u64 exits[VCPU_EXIT_REASONS];	/* by KVM_EXIT_*, counted by the vCPU's own thread (util/counter.h) */
 	struct arch_vcpu *arch;		/* owned by the arch */
 };

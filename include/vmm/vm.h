@@ -70,6 +70,7 @@ struct vfio_host;
 struct vm {
 	struct vm_config cfg;
 	int kvm_fd, vm_fd;		/* owned; -1: none */
+	int pvlock_fd;			/* owned: pvlock.c's; -1: none */
 	int kernel_fd, initrd_fd, overlay_fd;	/* owned; with cfg.reboot, once they were loaded: read again at a restart; -1: none */
 	struct guest_mem mem;
 	struct memslot_table *slots;	/* memslot.c's */

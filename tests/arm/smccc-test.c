@@ -77,6 +77,15 @@ static void setup(void)
 	x[0] = x[1] = x[2] = x[3] = 0x1111;
 }
 
+static bool pv_call(struct vcpu *v, u32 id, u64 ret[SMCCC_RESULTS])
+{
+	ret[0] = id & 0xf;
+	return true;
+}
+
+const struct smccc_range pvlock_table[] = { { 0xc6000020, 2, SMCCC_FORWARD, pv_call } };
+const unsigned int pvlock_table_nr = 1;
+
 static int hypercall(u64 nr, u64 flags)
 {
 	setup();
@@ -172,6 +181,10 @@ TEST(the_oem_queries_are_ours)
 	CHECK_EQ(hypercall(0x8300ff02, 1), 0);
 	CHECK_EQ(x[0], -1);
 	CHECK_EQ(hypercall(0x8300ff00, 0), 0);
+	CHECK_EQ(x[0], -1);
+	CHECK_EQ(hypercall(0xc6000021, 0), 0);	/* pvlock.c's */
+	CHECK_EQ(x[0], 1);
+	CHECK_EQ(hypercall(0xc6000022, 0), 0);
 	CHECK_EQ(x[0], -1);
 }
 

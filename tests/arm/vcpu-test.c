@@ -35,6 +35,13 @@ int vm_check_cap(const struct vm *v, unsigned int cap)
 	return cap == KVM_CAP_ARM_INJECT_EXT_DABT && has_dabt;
 }
 
+static unsigned int pvlock_resets;
+
+void pvlock_reset(struct vcpu *v)
+{
+	pvlock_resets++;
+}
+
 int smccc_exit(struct vcpu *v)
 {
 	hypercalls++;
@@ -223,7 +230,9 @@ TEST(the_first_reset_writes_the_entry_of_vcpu_0_alone)
 	CHECK(!val(REG_X(1)) && !val(REG_X(2)) && !val(REG_X(3)));
 	CHECK_EQ(val(REG_PC), 0x80200000);
 	CHECK_EQ(val(REG_PSTATE), 0x3c5);
+	pvlock_resets = 0;
 	CHECK_EQ(reset(1), 0);
+	CHECK_EQ(pvlock_resets, 1);
 	CHECK_EQ(sets, 0);
 	CHECK_EQ(inits, 2);
 }

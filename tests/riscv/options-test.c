@@ -151,6 +151,14 @@ TEST(names_of_options_are_told_apart)
 	CHECK(n < 128);		/* what builtin-run-options.c has room for */
 }
 
+TEST(pv_lock_is_refused)
+{
+	struct vm_config with = { .pv_lock = true };
+
+	CHECK_EQ(arch_config_check(&with, &err), -EOPNOTSUPP);
+	CHECK(strstr(err.msg, "--pv-lock") && strstr(err.msg, "riscv64"));
+}
+
 TEST(firmware_is_refused)
 {
 	fresh();
@@ -224,6 +232,7 @@ int main(void)
 	RUN(each_extension_can_be_switched_off);
 	RUN(numbers_are_those_of_kvm);
 	RUN(names_of_options_are_told_apart);
+	RUN(pv_lock_is_refused);
 	RUN(firmware_is_refused);
 	RUN(ram_cannot_be_moved);
 	RUN(formats_of_x86_are_refused);

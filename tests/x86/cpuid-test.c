@@ -124,9 +124,11 @@ TEST(stolen_time_can_be_hidden)
 	make("GenuineIntel", 0x24);
 	cpuid_prepare(&table, &caps);
 	CHECK_EQ(reg(KVM_CPUID_FEATURES, 0, R_EAX), 0x7efb);
+	CHECK(cpuid_has_steal_time(&table));
 	make("GenuineIntel", 0x24);
 	cpuid_prepare(&table, &hidden);
 	CHECK_EQ(reg(KVM_CPUID_FEATURES, 0, R_EAX), 0x7efb & ~BIT(KVM_FEATURE_STEAL_TIME));
+	CHECK(!cpuid_has_steal_time(&table));
 }
 
 TEST(tsc_deadline_comes_from_the_capability)
