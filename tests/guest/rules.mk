@@ -7,7 +7,7 @@ g := tests/guest/$(A)
 guest_elf := $(patsubst %.c,$(O)/$(g)/%.elf,$(notdir $(wildcard tests/guest/*.c $(g)/*.c)))
 guest_bin := $(guest_elf)
 guest_cflags := -std=gnu11 -O2 -Wall -Wextra -Wno-unused-parameter -ffreestanding -fno-pic -fno-stack-protector \
-	-fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -Itests/guest -I$(g) -I.
+	-fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -Itests/guest -I$(g) -I. -Iinclude/uapi
 guest_headers := $(wildcard tests/guest/*.h tests/guest/lib/*.h $(g)/*.h)
 guest_ld := tests/guest/lib/image.ld
 OBJCOPY ?= $(CROSS_COMPILE)objcopy

@@ -61,6 +61,11 @@ void irq_setup(void)
 {
 }
 
+bool irq_wire(u32 gsi, u8 vector)
+{
+	return false;
+}
+
 u64 irq_msi_addr(void)
 {
 	return WINDOW_HOLE;

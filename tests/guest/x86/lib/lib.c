@@ -5,6 +5,7 @@
 #include "lib/lib.h"
 
 #define LAPIC 0xfee00000ULL
+#define IOAPIC 0xfec00000ULL
 
 extern u64 page_pml4[], page_pdpt[];
 extern char irq_stubs[];
@@ -83,6 +84,17 @@ void irq_setup(void)
 u64 irq_msi_addr(void)
 {
 	return LAPIC | (read32(LAPIC + 0x20) >> 24) << 12;
+}
+
+/* [82093AA 3.2] */
+bool irq_wire(u32 gsi, u8 vector)
+{
+	map_gib(IOAPIC & ~0x3fffffffULL);
+	write32(IOAPIC, 0x11 + gsi * 2);
+	write32(IOAPIC + 0x10, read32(LAPIC + 0x20) & 0xff000000);
+	write32(IOAPIC, 0x10 + gsi * 2);
+	write32(IOAPIC + 0x10, 0x8000U | vector);
+	return true;
 }
 
 /* --- what the boot loader left: the zero page [Linux x86 zero-page] --- */
