@@ -51,8 +51,12 @@ void map_gib(u64 addr);
 extern volatile u32 irq_count[16];
 void irq_setup(void);
 u64 irq_msi_addr(void);
-/* Wired interrupt @gsi, level triggered, comes as @vector to this CPU. False: no driver for that here. */
-bool irq_wire(u32 gsi, u8 vector);
+/*
+ * Wired interrupt @gsi, level triggered, comes to this CPU: @handler takes the level away, before the end of interrupt, and wired_count counts.
+ * One of them. False: no driver for that here.
+ */
+extern volatile u32 wired_count;
+bool irq_wire(u32 gsi, void (*handler)(void));
 
 /*
  * Has CPUs 1 .. nr - 1 run @fn(cpu), ready for interrupts but with them off; returns when all are in it. They stop when it returns.

@@ -238,19 +238,17 @@ static bool wait_for(u32 count)
 	return irq_count[1] >= count;
 }
 
-/* @n interrupts, each of which the guest waits for before it has the device send the next one. */
+/* @n messages, each of which the guest waits for before it has the device send the next one. */
 static bool train(u32 n, u32 vector)
 {
 	u32 sent = reg(LKVM_VDEV_IRQ_SENT), before = irq_count[1], i;
 
 	set(LKVM_VDEV_IRQ_TRAIN, n << 8 | vector);
-	for (i = 1; i <= n && wait_for(before + i); i++) {
-		before += irq_count[1] - (before + i);	/* a level that was still up interrupts again */
+	for (i = 1; i <= n && wait_for(before + i); i++)
 		set(LKVM_VDEV_IRQ_ACK, 1);
-	}
 	if (i <= n)
 		print("# %u of %u arrived\n", i - 1, n);
-	return i > n && reg(LKVM_VDEV_IRQ_SENT) - sent == n && !reg(LKVM_VDEV_IRQ_ACK);
+	return i > n && irq_count[1] == before + n && reg(LKVM_VDEV_IRQ_SENT) - sent == n && !reg(LKVM_VDEV_IRQ_ACK);
 }
 
 static u64 entry(unsigned int vector) { return bar[4] + LKVM_VDEV_MSIX_TABLE + vector * 16; }
@@ -327,23 +325,39 @@ static void msi(u32 n)
 	pci_write(devfn, cap + 2, 2, 0);
 }
 
+/* INTx: the interrupt's handler has the device go on. */
+static void acknowledge(void) { set(LKVM_VDEV_IRQ_ACK, 1); }
+
+static bool wait_wired(u32 count)
+{
+	u32 i, last = wired_count;
+
+	for (i = 0; i < PATIENCE && wired_count < count; i++) {
+		if (wired_count != last)
+			i = 0;
+		last = wired_count;
+		cpu_pause();
+	}
+	return wired_count == count;
+}
+
 static void intx(u32 n)
 {
-	u32 before;
+	u32 before = wired_count, sent = reg(LKVM_VDEV_IRQ_SENT);
 	unsigned int i, wrong = 0;
 
 	check(reg(LKVM_VDEV_IRQ_STATUS) >> 8 == 0, "the device knows that its pin is used");
-	check(train(n, 0), "INTx: none of them is lost");
-	check(!(pci_read(devfn, 6, 2) & 8), "then its level is low");
+	set(LKVM_VDEV_IRQ_TRAIN, n << 8);
+	check(wait_wired(before + n) && reg(LKVM_VDEV_IRQ_SENT) - sent == n, "INTx: none of them is lost, none comes twice");
+	check(!(pci_read(devfn, 6, 2) & 8) && !reg(LKVM_VDEV_IRQ_STATUS), "then its level is low");
 	command(COMMAND_IO | COMMAND_MEM | COMMAND_MASTER | COMMAND_NO_INTX);
-	before = irq_count[1];
+	before = wired_count;
 	set(LKVM_VDEV_IRQ_FIRE, 0);
 	for (i = 0; i < 1000; i++)
-		wrong += irq_count[1] != before;
-	check(!wrong, "INTx Disable holds it back");
+		wrong += wired_count != before;
+	check(!wrong && pci_read(devfn, 6, 2) & 8, "INTx Disable holds it back");
 	command(COMMAND_IO | COMMAND_MEM | COMMAND_MASTER);
-	check(wait_for(before + 1), "and it comes when that is gone");
-	set(LKVM_VDEV_IRQ_ACK, 1);
+	check(wait_wired(before + 1), "and it comes when that is gone");
 }
 
 /* --- resets --- */
@@ -460,7 +474,7 @@ int guest_main(void)
 		msix(n);
 		msi(n);
 	}
-	if (irq_wire(pci_read(devfn, 0x3c, 1), VECTOR))
+	if (irq_wire(pci_read(devfn, 0x3c, 1), acknowledge))
 		intx(n);
 	function_reset();
 	if (cpus > 1)

@@ -31,7 +31,7 @@ gone() {
 	report "$1: no page stays pinned"
 }
 
-irqs=${IRQS:-10000} stress=1000
+irqs=10000 stress=1000
 [ "$LAB_ARCH" = x86_64 ] || stress=300
 guest vdev -c 4 -p "irqs=$irqs stress=$stress cpus=4" --vfio "$vdev,iommu=group"
 gone vdev

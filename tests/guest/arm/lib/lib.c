@@ -14,7 +14,7 @@ void mmu_tables(void);
 void ap_main(void);
 void guest_trapped(u64 esr, u64 elr, u64 far);
 
-volatile u32 irq_count[16];
+volatile u32 irq_count[16], wired_count;
 static u64 level1[2][512] __attribute__((aligned(4096)));	/* the first TiB */
 static u8 ap_stacks[CPUS_MAX][AP_STACK] __attribute__((aligned(16)));
 static volatile u32 ap_here, ap_done;
@@ -68,7 +68,7 @@ void irq_setup(void)
 {
 }
 
-bool irq_wire(u32 gsi, u8 vector)
+bool irq_wire(u32 gsi, void (*handler)(void))
 {
 	return false;
 }

@@ -10,7 +10,7 @@ extern char ap_start[];
 void ap_main(void);
 void guest_trapped(u64 cause, u64 pc, u64 value);
 
-volatile u32 irq_count[16];
+volatile u32 irq_count[16], wired_count;
 u32 boot_hart;
 static u8 ap_stacks[CPUS_MAX][AP_STACK] __attribute__((aligned(16)));
 static volatile u32 ap_here, ap_done;
@@ -61,7 +61,7 @@ void irq_setup(void)
 {
 }
 
-bool irq_wire(u32 gsi, u8 vector)
+bool irq_wire(u32 gsi, void (*handler)(void))
 {
 	return false;
 }

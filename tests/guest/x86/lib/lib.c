@@ -6,11 +6,12 @@
 
 #define LAPIC 0xfee00000ULL
 #define IOAPIC 0xfec00000ULL
+#define WIRED 0x50	/* its vector */
 
 extern u64 page_pml4[], page_pdpt[];
 extern char irq_stubs[];
 
-volatile u32 irq_count[16];
+volatile u32 irq_count[16], wired_count;
 static u64 page_pd[8][512] __attribute__((aligned(4096)));
 static unsigned int pds;
 
@@ -58,19 +59,25 @@ struct gate {
 
 static struct gate idt[256] __attribute__((aligned(16)));
 
+static struct gate gate(u64 p)
+{
+	u16 cs;
+
+	__asm__ volatile("mov %%cs, %0" : "=r"(cs));
+	return (struct gate){ (u16)p, cs, 0, 0x8e, (u16)(p >> 16), (u32)(p >> 32), 0 };
+}
+
 void irq_setup(void)
 {
 	struct { u16 limit; u64 base; } __attribute__((packed)) idtr = { sizeof(idt) - 1, (u64)idt };
-	u16 cs;
 	int i;
 
 	map_gib(LAPIC & ~0x3fffffffULL);
-	__asm__ volatile("mov %%cs, %0" : "=r"(cs));
 	for (i = 0; i < 16; i++) {
 		u64 p = (u64)irq_stubs;
 
 		p = ((p + 15) & ~15ULL) + (u64)i * 16;
-		idt[0x40 + i] = (struct gate){ (u16)p, cs, 0, 0x8e, (u16)(p >> 16), (u32)(p >> 32), 0 };
+		idt[0x40 + i] = gate(p);
 	}
 	__asm__ volatile("lidt %0" : : "m"(idtr));
 	out8(0x21, 0xff);
@@ -86,14 +93,27 @@ u64 irq_msi_addr(void)
 	return LAPIC | (read32(LAPIC + 0x20) >> 24) << 12;
 }
 
-/* [82093AA 3.2] */
-bool irq_wire(u32 gsi, u8 vector)
+static void (*wired_handler)(void);
+
+struct frame;
+
+static __attribute__((interrupt, target("general-regs-only"))) void wired(struct frame *f)
 {
+	wired_count++;
+	wired_handler();
+	write32(LAPIC + 0xb0, 0);
+}
+
+/* [82093AA 3.2] */
+bool irq_wire(u32 gsi, void (*handler)(void))
+{
+	idt[WIRED] = gate((u64)wired);
+	wired_handler = handler;
 	map_gib(IOAPIC & ~0x3fffffffULL);
 	write32(IOAPIC, 0x11 + gsi * 2);
 	write32(IOAPIC + 0x10, read32(LAPIC + 0x20) & 0xff000000);
 	write32(IOAPIC, 0x10 + gsi * 2);
-	write32(IOAPIC + 0x10, 0x8000U | vector);
+	write32(IOAPIC + 0x10, 0x8000U | WIRED);
 	return true;
 }
 
