@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/lkvm_pvlock: a flag in a thread's memory that is 1 while the thread could run and has no CPU. A VMM lays the flag of a vCPU's thread into
+ * /dev/lkvm_pvlock: a flag in a thread's memory that is 1 while the thread is kept off the CPU that was taken from it. A VMM lays the flag of a vCPU's thread into
  * guest memory, where another vCPU that waits for a lock reads it: the holder will not let go soon. [lkvm/pvlock.h]
  *
  * Preempt notifiers tell when the thread goes and comes. Invariants:

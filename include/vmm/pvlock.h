@@ -2,7 +2,7 @@
 /*
  * --pv-lock: the guest reads which of its vCPUs are off their CPU though they could run, and need not wait for a lock that such a one holds.
  * On x86 and on patched arm64 hosts KVM itself tells (PVLOCK_KVM). Elsewhere the module lkvm_pvlock does, of the vCPU's thread: it keeps an
- * le64 in memory at 1 while the thread is off its CPU and runnable, else at 0. [kernel/README, include/uapi/lkvm/pvlock.h]
+ * le64 in memory at 1 while the thread is kept off the CPU that was taken from it, else at 0. [kernel/README, include/uapi/lkvm/pvlock.h]
  *
  * The module writes through its own mapping: KVM's log of dirty pages does not see it, and a page that is given back to the host is no
  * longer the one it writes.

@@ -7,7 +7,8 @@
 #include <linux/types.h>
 
 /*
- * The calling thread's flag: the le64 at @addr is 1 while the thread is off its CPU but could run, else 0. @addr: 64-byte aligned, writable.
+ * The calling thread's flag: the le64 at @addr is 1 from when the thread was taken off its CPU, while it could run, until it runs again; else 0,
+ * also for one that slept and was woken, till it first runs. @addr: 64-byte aligned, writable.
  * The page stays pinned until UNREGISTER, by the same thread, its end, or the last close.
  */
 struct lkvm_pvlock_register {
