@@ -3,14 +3,13 @@
  * /dev/lkvm_ones: read-only mappings of any size in which every byte is 0xff, what a bus reads where nothing answers. A VMM makes a read-only
  * memory slot of one, and a guest that looks for PCI functions does so without leaving it. [lkvm/ones.h]
  *
- * The memory is one page, which all mappings show everywhere; where the kernel can map such memory by whole PMDs, as many pages as one
- * takes (2 MiB with 4 KiB pages), each with a reference count of its own: KVM takes references of what it maps. The mappings have no struct
- * page behind them (VM_PFNMAP), so no process is charged, and nothing in them can be pinned.
+ * All mappings show one page everywhere. It is mapped as the page it is, and counted as resident as often as it is seen, though it is there
+ * once: with VM_PFNMAP it would not be, but KVM on arm64 takes such an area for physically contiguous memory (get_vma_page_shift()), and on
+ * riscv64 for what its offset says, so that a guest would read whatever lies behind the page.
  */
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/pfn_t.h>
 #include <linux/string.h>
 
 #include "../include/uapi/lkvm/ones.h"
@@ -18,33 +17,17 @@
 
 static struct page *ones_page;
 
+/* A page has room for 2^31 references; who wants more gets none. */
 static vm_fault_t ones_fault(struct vm_fault *vmf)
 {
-	return vmf_insert_pfn(vmf->vma, vmf->address, page_to_pfn(ones_page));
+	if (!try_get_page(ones_page))
+		return VM_FAULT_SIGBUS;
+	vmf->page = ones_page;
+	return 0;
 }
-
-/* Before 6.12 no such mapping got PMDs, and KVM did not take them. */
-#if defined(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
-#define ONES_ORDER PMD_ORDER
-
-static vm_fault_t ones_huge_fault(struct vm_fault *vmf, unsigned int order)
-{
-	unsigned long start = vmf->address & PMD_MASK;
-
-	if (order != PMD_ORDER || start < vmf->vma->vm_start || vmf->vma->vm_end - start < PMD_SIZE)
-		return VM_FAULT_FALLBACK;
-	return vmf_insert_pfn_pmd(vmf, pfn_to_pfn_t(page_to_pfn(ones_page)), false);
-}
-#define ones_get_unmapped_area thp_get_unmapped_area
-#else
-#define ONES_ORDER 0
-#define ones_huge_fault NULL
-#define ones_get_unmapped_area NULL
-#endif
 
 static const struct vm_operations_struct ones_vm_ops = {
-	.fault	    = ones_fault,
-	.huge_fault = ones_huge_fault,
+	.fault = ones_fault,
 };
 
 static int ones_mmap(struct file *file, struct vm_area_struct *vma)
@@ -52,16 +35,15 @@ static int ones_mmap(struct file *file, struct vm_area_struct *vma)
 	if (vma->vm_flags & VM_WRITE)
 		return -EPERM;
 	/* Without VM_MAYWRITE, mprotect() cannot make it writable, and a private one is no copy-on-write mapping. */
-	lkvm_vm_flags_mod(vma, VM_PFNMAP | VM_DONTDUMP, VM_MAYWRITE);
+	lkvm_vm_flags_mod(vma, VM_DONTDUMP, VM_MAYWRITE);
 	vma->vm_ops = &ones_vm_ops;
 	return 0;
 }
 
 static const struct file_operations ones_fops = {
-	.owner		   = THIS_MODULE,
-	.mmap		   = ones_mmap,
-	.get_unmapped_area = ones_get_unmapped_area,
-	.llseek		   = noop_llseek,
+	.owner	= THIS_MODULE,
+	.mmap	= ones_mmap,
+	.llseek	= noop_llseek,
 };
 
 static struct miscdevice ones_dev = {
@@ -71,33 +53,24 @@ static struct miscdevice ones_dev = {
 	.mode	= 0444,
 };
 
-static void ones_free(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < 1u << ONES_ORDER; i++)
-		__free_page(ones_page + i);
-}
-
 static int __init ones_init(void)
 {
 	int ret;
 
-	ones_page = alloc_pages(GFP_KERNEL, ONES_ORDER);
+	ones_page = alloc_page(GFP_KERNEL);
 	if (!ones_page)
 		return -ENOMEM;
-	split_page(ones_page, ONES_ORDER);
-	memset(page_address(ones_page), 0xff, PAGE_SIZE << ONES_ORDER);
+	memset(page_address(ones_page), 0xff, PAGE_SIZE);
 	ret = misc_register(&ones_dev);
 	if (ret)
-		ones_free();
+		__free_page(ones_page);
 	return ret;
 }
 
 static void __exit ones_exit(void)
 {
 	misc_deregister(&ones_dev);
-	ones_free();
+	__free_page(ones_page);
 }
 
 module_init(ones_init);

@@ -135,7 +135,8 @@ static int vdev_log_report(struct vfio_device *vfio, unsigned long iova, unsigne
 			unsigned long from = max(iova, page << log->shift), to = min(last, (page << log->shift) + size - 1);
 
 			iova_bitmap_set(dirty, from, to - from + 1);
-			xa_erase(&log->pages, page);
+			if (page << log->shift >= iova && (page << log->shift) + size - 1 <= last)
+				xa_erase(&log->pages, page);	/* else the rest of it was not told yet */
 		}
 	}
 	mutex_unlock(&log->lock);

@@ -202,8 +202,10 @@ static u8 check(const struct dsa_hw_desc *desc, bool batched)
 			return DSA_COMP_DESCLIST_ALIGN;
 		return desc->desc_count < 2 || desc->desc_count > 1 << DSA_BATCH_SHIFT ? DSA_COMP_DESC_CNT_ERANGE : 0;
 	}
-	if (!desc->xfer_size || desc->xfer_size > 1 << DSA_XFER_SHIFT || wraps(desc->src_addr, desc->xfer_size) ||
-	    wraps(desc->dst_addr, desc->xfer_size))
+	/* Where others have an address, these have a pattern, or nothing. */
+	if (!desc->xfer_size || desc->xfer_size > 1 << DSA_XFER_SHIFT ||
+	    (desc->opcode != DSA_OPCODE_MEMFILL && wraps(desc->src_addr, desc->xfer_size)) ||
+	    (desc->opcode != DSA_OPCODE_COMPVAL && desc->opcode != DSA_OPCODE_CRCGEN && wraps(desc->dst_addr, desc->xfer_size)))
 		return DSA_COMP_XFER_ERANGE;
 	return 0;
 }

@@ -271,6 +271,7 @@ void vdev_v1_free(struct vdev_v1 *m)
 void vdev_v1_reset(struct vdev *v, struct vdev_v1 *m)
 {
 	streams_free(m);
+	memset(m->data, 0, V1_WINDOW);	/* not for who opens it next */
 	if (m->state != V1_RUNNING)
 		become(v, m, V1_RUNNING);
 }

@@ -92,9 +92,10 @@ static void settle(struct vdev *v, struct serial *s)
 	if (irq == s->irq)
 		return;
 	s->irq = irq;
-	if (vdev_irq_kind(v) == VFIO_PCI_INTX_IRQ_INDEX)
+	/* The level falls also if the driver took to MSI meanwhile. */
+	if (!irq || vdev_irq_kind(v) == VFIO_PCI_INTX_IRQ_INDEX)
 		vdev_intx_level(v, irq);
-	else if (irq)
+	else
 		vdev_irq_send(v, 0);
 }
 
