@@ -104,6 +104,11 @@ int vfio_parse(char *spec, const char *option, struct vfio_config *ret, struct e
 		return error_set(err, -EINVAL, "%s '%s': romfile '%s' and rom=off: one of them", option, spec, cfg.romfile);
 	if (cfg.romfile)
 		cfg.rom = VFIO_ROM_FILE;
+	/* iommufd maps memory that has pages, which a BAR's has not */
+	if (cfg.p2p && cfg.iommu == VFIO_IOMMU_IOMMUFD)
+		return error_set(err, -EINVAL, "%s '%s': p2p and iommu 'iommufd': the kernel's iommufd maps no BARs; want iommu=group", option, spec);
+	if (cfg.p2p)
+		cfg.iommu = VFIO_IOMMU_GROUP;
 	*ret = cfg;
 	return 0;
 }

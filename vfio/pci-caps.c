@@ -169,7 +169,7 @@ static int add_msix(struct vfio_pci *vp, const struct cap *cap)
 	u32 table, pba;
 	int r;
 
-	if (cap->room < PCI_CAP_MSIX_SIZEOF)
+	if (cap->room < PCI_CAP_MSIX_SIZEOF || cap->off != vfio_pci_cap_find(vp, PCI_CAP_ID_MSIX))	/* find_msix()'s, or none */
 		return -EINVAL;
 	table = get_le32(raw + PCI_MSIX_TABLE);
 	pba = get_le32(raw + PCI_MSIX_PBA);

@@ -6,7 +6,7 @@
  * The device signals eventfds that KVM takes as interrupts, so that none of them comes by here:
  *
  *   INTx    one eventfd, joined to the GSI of the pin with a second one that KVM signals at the end of interrupt and the host's driver takes
- *           as "unmask": the level is right whoever else is on the line. While the guest has INTx Disable set the two are parted in KVM
+ *           as "unmask": on x86 the level is right whoever else is on the line. KVM on arm64 keeps one level a line, whoever set it. While the guest has INTx Disable set the two are parted in KVM
  *           (the line is low) and the device is masked. INTx is not even begun while it is set. A host's driver that takes no such eventfd
  *           (a mediated device's) is told by the main loop.
  *   MSI     as many vectors as the driver allowed, one eventfd each.
@@ -307,6 +307,7 @@ static void intx_mask(struct vfio_pci *vp, bool mask)
 
 	if (!irq->up || irq->masked == mask)
 		return;
+	irq->masked = mask;	/* before the device can signal again, whose end intx_ended() may hear at once */
 	if (mask)
 		intx_part(vp);
 	else
@@ -315,7 +316,6 @@ static void intx_mask(struct vfio_pci *vp, bool mask)
 		r = vfio_irq_mask(vp->vd, VFIO_PCI_INTX_IRQ_INDEX, mask);
 	if (r < 0)
 		log_ratelimited(&irq->rate, LOG_WARNING, vp->pdev.dev.name, "cannot %s INTx: %s", mask ? "mask" : "unmask", strerror(-r));
-	irq->masked = mask;
 }
 
 /* --- which kind is on --- */
@@ -460,7 +460,9 @@ static int own_init(struct vfio_pci *vp, struct own_irq *o, u32 index, void (*fn
 		return 0;
 	o->fd = eventfd_create();
 	r = o->fd < 0 ? o->fd : event_add(vm_of(vp)->loop, &o->src, o->fd, EPOLLIN, fn);
-	return r < 0 ? r : vfio_irq_set_fds(vp->vd, index, 0, 1, &o->fd);
+	if (!r)
+		r = vfio_irq_set_fds(vp->vd, index, 0, 1, &o->fd);
+	return MIN(r, 0);	/* above: it has none after all */
 }
 
 static void own_free(struct vfio_pci *vp, struct own_irq *o, u32 index)

@@ -86,6 +86,8 @@ static int pci_load(struct device *dev, struct state_reader *r)
 	ret = vfio_migration_load(vp->vd->migration, r, &err);
 	if (ret < 0)
 		log_err(dev->name, "%s", err.msg);
+	else
+		vp->stopped = true;	/* till pci_start(), also in a VM that did not run yet */
 	return ret;
 }
 

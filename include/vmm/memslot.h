@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * KVM memory slots: guest RAM and every other piece of host memory mapped into
- * the guest (ROM, all-ones holes, device BARs later), and listeners that
+ * the guest (ROM, all-ones holes, BARs of VFIO devices), and listeners that
  * follow guest RAM (VFIO DMA). [Documentation/virt/kvm/api 4.35]
  */
 #ifndef VMM_MEMSLOT_H

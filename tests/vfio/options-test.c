@@ -37,14 +37,17 @@ TEST(all_options_are_taken)
 {
 	struct vfio_config cfg;
 
-	CHECK_EQ(parse("fd:7,iommu=iommufd,romfile=a b.rom,on-error=report,migration=v1,aer,p2p", &cfg), 0);
+	CHECK_EQ(parse("fd:7,iommu=iommufd,romfile=a b.rom,on-error=report,migration=v1,aer", &cfg), 0);
 	CHECK_STR(cfg.device, "fd:7");
 	CHECK_EQ(cfg.iommu, VFIO_IOMMU_IOMMUFD);
 	CHECK_EQ(cfg.rom, VFIO_ROM_FILE);
 	CHECK_STR(cfg.romfile, "a b.rom");
 	CHECK_EQ(cfg.on_error, VFIO_ERROR_REPORT);
 	CHECK_EQ(cfg.migration, VFIO_MIGRATION_V1);
-	CHECK(cfg.aer && cfg.p2p);
+	CHECK(cfg.aer && !cfg.p2p);
+	CHECK_EQ(parse("x,p2p", &cfg), 0);	/* by groups only */
+	CHECK(cfg.p2p && !cfg.aer);
+	CHECK_EQ(cfg.iommu, VFIO_IOMMU_GROUP);
 	CHECK_EQ(parse("x,iommu=group,rom=off,on-error=stop,migration=off", &cfg), 0);
 	CHECK_EQ(cfg.iommu, VFIO_IOMMU_GROUP);
 	CHECK_EQ(cfg.rom, VFIO_ROM_OFF);
@@ -63,7 +66,7 @@ TEST(bad_options_are_refused_by_device_and_value)
 		{ "dev,nonsense", "'nonsense'" }, { "dev,", "''" }, { "dev,aer,,p2p", "''" }, { "dev,iommu=vhost", "'vhost'" },
 		{ "dev,iommu", "''" }, { "dev,rom=maybe", "'maybe'" }, { "dev,rom=", "''" }, { "dev,romfile", "''" },
 		{ "dev,romfile=", "''" }, { "dev,on-error=cry", "'cry'" }, { "dev,migration=v3", "'v3'" }, { "dev,aer=1", "'1'" },
-		{ "dev,p2p=on", "'on'" }, { "dev,romfile=x,rom=off", "'x'" }, { "dev,rom=off,romfile=x", "'x'" },
+		{ "dev,p2p=on", "'on'" }, { "dev,p2p,iommu=iommufd", "'iommufd'" }, { "dev,romfile=x,rom=off", "'x'" }, { "dev,rom=off,romfile=x", "'x'" },
 	};
 	struct vfio_config cfg = { .device = "before" };
 	unsigned int i;

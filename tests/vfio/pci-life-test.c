@@ -282,6 +282,8 @@ TEST(state_is_config_space_and_the_devices_stream)
 	CHECK_EQ(devices_load(rig.vm, &r, NULL), 0);
 	CHECK_STR(rig_happened(), "w4.2=0006 +0 irq ");
 	CHECK_EQ(cr(PCI_INTERRUPT_LINE, 1), 0x77);
+	devices_start(rig.vm);
+	CHECK_STR(rig_happened(), "all=2 ");
 
 	state_reader_init(&r, w.buf.s, w.buf.len - 1);
 	CHECK_EQ(devices_load(rig.vm, &r, &err), -EBADMSG);
