@@ -3,7 +3,7 @@
  * The whole command line of `lkvm run`: every line of the input is an argument. What is accepted is a config within its bounds; what is
  * refused has one line that says why.
  *
- * links: builtin-run-options.c config.c util/cpulist.c net/parse.c x86/cpuid.c x86/cpu-features.c
+ * links: builtin-run-options.c config.c util/cpulist.c net/parse.c vfio/options.c x86/cpuid.c x86/cpu-features.c
  * links: disk/probe.c disk/open.c disk/disk.c disk/sync.c disk/aio.c disk/uring.c
  * links: chardev/chardev.c chardev/output.c chardev/input.c chardev/stdio.c chardev/pty.c chardev/file.c chardev/socket.c event.c
  * links: util/options.c util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
