@@ -79,9 +79,9 @@ static u64 write_vcpus(struct vm *vm, u64 first, struct strbuf *reply)
 	for (i = first; i < vm->cfg.cpus && reply->len < REPLY_ENOUGH; i++) {
 		json_begin(reply, NULL);
 		json_u64(reply, "index", i);
-		json_str(reply, "pv_lock", pvlock_kind_name(atomic_load(&vm->vcpu[i].pvlock.kind)));
 		write_exits(&vm->vcpu[i], reply);
 		write_kvm(vcpu_kvm_stats(vm, (unsigned int)i), reply);
+		json_str(reply, "pv_lock", pvlock_kind_name(atomic_load(&vm->vcpu[i].pvlock.kind)));
 		json_end(reply);
 	}
 	json_array_end(reply);
