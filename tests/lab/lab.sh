@@ -78,7 +78,8 @@ lab_enter() {
 
 # For tests of the payload tier that run here: GUESTS, or the guests beside lkvm; skips the test without guest NAME.
 lab_guests() {
-	export GUESTS=${GUESTS:-${lkvm%/*}/tests/guest/${LAB_ARCH%64}}
+	local folder=${LAB_ARCH%64}
+	export GUESTS=${GUESTS:-${lkvm%/*}/tests/guest/${folder%_}}
 	[ -e "$GUESTS/$1.elf" ] || lab_skip "no guests in $GUESTS (make guest-bins)"
 }
 # lab_payload TEST: goes on as that one of tests/payload
