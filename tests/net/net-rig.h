@@ -29,6 +29,7 @@ struct rig {
 	struct net_backend *be;
 	struct event_loop *loop;
 	unsigned int hdr;
+	u8 buf[NET_FRAME_MAX + 12];	/* the loop's: what it receives into */
 	pthread_mutex_t lock;	/* guards what follows */
 	pthread_cond_t cond;
 	struct rig_frame frame[RIG_FRAMES];
@@ -40,20 +41,18 @@ struct rig {
 	bool called;
 };
 
-static u8 rig_buf[NET_FRAME_MAX + 12];
-
 static inline void rig_receivable(struct net_client *c, unsigned int pair)
 {
 	struct rig *r = container_of(c, struct rig, client);
 	/* In two pieces, the first as short as a header may be cut. */
-	struct iovec iov[2] = { { rig_buf, 7 }, { rig_buf + 7, sizeof(rig_buf) - 7 } };
+	struct iovec iov[2] = { { r->buf, 7 }, { r->buf + 7, sizeof(r->buf) - 7 } };
 	ssize_t n;
 
 	while ((n = net_receive(r->be, pair, iov, 2)) > 0) {
 		pthread_mutex_lock(&r->lock);
 		if (r->nr < RIG_FRAMES) {
 			r->frame[r->nr] = (struct rig_frame){ pair, (size_t)n, malloc((size_t)n) };
-			memcpy(r->frame[r->nr++].data, rig_buf, (size_t)n);
+			memcpy(r->frame[r->nr++].data, r->buf, (size_t)n);
 		}
 		pthread_cond_broadcast(&r->cond);
 		pthread_mutex_unlock(&r->lock);

@@ -496,7 +496,7 @@ TEST(full_tap_takes_no_more_until_it_is_sendable)
 
 static void receive_fn(struct rig *r, void *arg)
 {
-	struct iovec iov = { rig_buf, sizeof(rig_buf) };
+	struct iovec iov = { r->buf, sizeof(r->buf) };
 
 	*(ssize_t *)arg = net_receive(r->be, 0, &iov, 1);
 }
