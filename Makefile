@@ -180,10 +180,11 @@ dirs := . util hw virtio vfio disk chardev net sandbox $(dt) $(A)
 srcs := $(patsubst ./%,%,$(foreach d,$(dirs),$(wildcard $(d)/*.c)))
 objs := $(patsubst %.c,$(O)/%.o,$(filter-out util/dl.c,$(srcs)))
 objs_dl := $(filter-out $(dl_srcs:%.c=$(O)/%.o),$(objs)) $(dl_srcs:%.c=$(O)/%.dl.o) $(O)/util/dl.o
+# Nobody ships a static libslirp: the static program goes without.
+static_srcs := net/user.c builtin-version.c
+objs_static := $(filter-out $(static_srcs:%.c=$(O)/%.o),$(objs)) $(static_srcs:%.c=$(O)/%.static.o)
 
 all: $(O)/lkvm
-
--include $(objs:.o=.d) $(objs_dl:.o=.d)
 
 $(gen_dir)/policy: sandbox/gen/policy.c sandbox/gen/ioctls.h include/util/thread.h
 	@mkdir -p $(@D)
@@ -215,15 +216,17 @@ $(O)/%.dl.o: %.c $(O)/flags
 	$(call say,CC,$< for dlopen)
 	$(Q)$(CC) $(cflags) -DLIBS_BY_DLOPEN -fPIE -pthread -MMD -MP -c -o $@ $<
 
+$(O)/%.static.o: %.c $(O)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$< for the static program)
+	$(Q)$(CC) $(subst +slirp,-slirp,$(filter-out -DHAVE_SLIRP,$(cflags))) -fPIE -pthread -MMD -MP -c -o $@ $<
+
 $(O)/lkvm: $(objs_dl)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(cflags) $(ldbase) $(relr) -pie $(LDFLAGS) -o $@ $^ $(libflags_dl) -ldl $(LDLIBS)
 
-# Nobody ships a static libslirp: the static program goes without.
-$(O)/net/user.o $(O)/builtin-version.o: private cflags := $(subst +slirp,-slirp,$(filter-out -DHAVE_SLIRP,$(cflags)))
-
 lkvm-static: $(O)/lkvm-static
-$(O)/lkvm-static: $(objs)
+$(O)/lkvm-static: $(objs_static)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(cflags) $(ldbase) -static $(LDFLAGS) -o $@ $^ $(libflags_static) $(LDLIBS)
 
@@ -247,7 +250,6 @@ $(crosses:%=cross-%): cross-%: cross-setup
 # --- tests. `make check` does all of it, set-up included
 
 unit_all := $(wildcard tests/*-test.c tests/*/*-test.c)
-test_headers := $(gen) $(wildcard *.h include/*/*.h include/*/*/*.h tests/*.h tests/fuzz/*.h $(foreach d,$(sort $(dirs) dt arm riscv),$(d)/*.h tests/$(d)/*.h))
 # A test names the sources it is linked with in a line " * links: a.c b/c.c", and the machines it can be built for, if not all, in a line
 # " * arch: arm riscv". (What is in tests/x86 is for x86.)
 test_links := $(shell grep -H '^ \* links: ' $(unit_all) $(wildcard tests/fuzz/*.c) | sed 's/: \* links: */=/; s/  */,/g')
@@ -260,12 +262,16 @@ fdt_of = $(if $(filter dt/% arm/% riscv/%,$(call links_of,$(1))),-lfdt)
 not_here += $(if $(has_fdt),,$(foreach t,$(unit_all),$(if $(call fdt_of,$(t)),$(t))))
 unit_src := $(filter-out $(not_here),$(unit_all))
 unit_bin := $(unit_src:%.c=$(O)/%)
+unit_objs := $(patsubst %.c,$(O)/%.o,$(unit_src) $(sort $(foreach t,$(unit_src),$(call links_of,$(t)))))
+
+$(O)/tests/%.o: tests/%.c $(O)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags) -Wno-missing-prototypes -fPIE -pthread -MMD -MP -c -o $@ $<
 
 define unit_rule
-$(O)/$(1): $(1).c $(call links_of,$(1).c) $(test_headers) $(O)/flags
-	@mkdir -p $$(@D)
+$(O)/$(1): $(patsubst %.c,$(O)/%.o,$(1).c $(call links_of,$(1).c))
 	$$(call say,TEST,$(1))
-	$$(Q)$(CC) $$(cflags) -Wno-missing-prototypes -pthread -o $$@ $(1).c $(call links_of,$(1).c) $$(ldbase) $$(libflags) $(call fdt_of,$(1).c)
+	$$(Q)$(CC) $$(cflags) $$(ldbase) -pie $$(LDFLAGS) -o $$@ $$^ $$(libflags) $(call fdt_of,$(1).c)
 endef
 $(foreach t,$(unit_src:.c=),$(eval $(call unit_rule,$(t))))
 
@@ -276,14 +282,23 @@ include tests/guest/rules.mk
 FUZZ_CC ?= clang
 fuzz_src := $(wildcard tests/fuzz/*.c)
 fuzz_bin := $(fuzz_src:%.c=$(O)/%)
+fuzz_objs := $(patsubst %.c,$(O)/fuzz/%.o,$(fuzz_src) $(sort $(foreach t,$(fuzz_src),$(call links_of,$(t)))))
+fuzz_cflags = $(filter-out -fcf-protection=none -fstack-clash-protection %unwind-tables -fsanitize=%,$(base)) $(libdefs) $(libcflags) -O1 \
+	-Wno-missing-prototypes -pthread
+
+$(O)/fuzz/%.o: %.c $(O)/flags
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(fuzz_cflags) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
+
 define fuzz_rule
-$(O)/$(1): $(1).c $(call links_of,$(1).c) $(test_headers) $(O)/flags
+$(O)/$(1): $(patsubst %.c,$(O)/fuzz/%.o,$(1).c $(call links_of,$(1).c))
 	@mkdir -p $$(@D)
 	$$(call say,FUZZ,$(1))
-	$$(Q)$(FUZZ_CC) $(filter-out -fcf-protection=none -fstack-clash-protection %unwind-tables -fsanitize=%,$$(base)) $$(libdefs) $$(libcflags) -O1 \
-		-Wno-missing-prototypes -fsanitize=fuzzer,address,undefined -pthread -o $$@ $(1).c $(call links_of,$(1).c) $$(libflags) $(call fdt_of,$(1).c)
+	$$(Q)$(FUZZ_CC) $$(fuzz_cflags) -fsanitize=fuzzer,address,undefined -o $$@ $$^ $$(libflags) $(call fdt_of,$(1).c)
 endef
 $(foreach t,$(fuzz_src:.c=),$(eval $(call fuzz_rule,$(t))))
+
+-include $(patsubst %.o,%.d,$(sort $(objs) $(objs_dl) $(objs_static) $(unit_objs) $(fuzz_objs)))
 
 unit-bins: $(unit_bin)
 guest-bins: $(guest_bin)
