@@ -10,7 +10,7 @@
  * KVM_ARM_VCPU_PVLOCK_CTRL of its vCPUs tells it of the addresses, and it serves the second interface alone. Any other KVM hands the calls
  * over to us, from Linux 6.4 on, and the module lkvm_pvlock writes the flags (vmm/pvlock.h).
  *
- * No kernel has such a patch yet; what it has to offer is what offered_by_kvm() and tell_kvm() ask for.
+ * kernel/patches has that patch, which no released kernel has; what it must offer is what offered_by_kvm() and tell_kvm() ask for.
  *
  * The flags, 64 bytes each by the vCPU's index, are in memory of their own at PVLOCK_BASE, which is no RAM that the guest is told of.
  *
