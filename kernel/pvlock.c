@@ -10,7 +10,8 @@
  *  2. A task that ended runs no task work any more, and leaves its CPU once more, as TASK_DEAD. That is under the run queue's lock, where
  *     nothing may be woken, and in the walk of the list: an irq_work leads out of there.
  *  3. So exactly one of three takes an entry off its task: the task's own UNREGISTER or close, its task work, its death. Whoever does frees
- *     it, or has the work queue free it. Until then the page is pinned and the task is referenced.
+ *     it, or has the work queue free it. Until then the page is pinned and the task is referenced. The notifier tells of a death; one that it
+ *     did not tell of, as the change to the scheduler's code had not come to that CPU, is found by the last close.
  *  4. An entry holds a reference of the module; it is given back by the work queue, which the module's exit waits for.
  *
  * The kernel writes through its own mapping: a page that the owner takes out of the address space, by MADV_DONTNEED or as a balloon, is no
@@ -23,6 +24,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/task_work.h>
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
@@ -41,6 +43,7 @@ struct pvlock_entry {
 	struct callback_head	ask;	/* runs in the task */
 	struct irq_work		dead;
 	struct work_struct	work;
+	unsigned long		ended;	/* bit 0: of a task that dies; work is queued, or was */
 	struct rcu_head		rcu;
 	struct list_head	list;	/* of its file, or of none; pvlock_mutex */
 	struct task_struct     *task;	/* referenced, as its mm */
@@ -87,10 +90,25 @@ static void pvlock_free(struct pvlock_entry *entry)
 	module_put(THIS_MODULE);
 }
 
+/* Its scheduler has left the CPU to another one, and calls no notifier any more. */
+static bool pvlock_off_for_good(struct task_struct *task)
+{
+	if (READ_ONCE(task->__state) != TASK_DEAD)
+		return false;
+#ifdef CONFIG_SMP
+	return !smp_load_acquire(&task->on_cpu);
+#else
+	return true;
+#endif
+}
+
 static void pvlock_work(struct work_struct *work)
 {
 	struct pvlock_entry *entry = container_of(work, struct pvlock_entry, work);
 
+	if (test_bit(0, &entry->ended))
+		while (!pvlock_off_for_good(entry->task))
+			schedule_timeout_uninterruptible(1);
 	irq_work_sync(&entry->dead);
 	mutex_lock(&pvlock_mutex);
 	list_del(&entry->list);
@@ -98,11 +116,16 @@ static void pvlock_work(struct work_struct *work)
 	pvlock_free(entry);
 }
 
+/* @entry's task is past its last task work. */
+static void pvlock_ends(struct pvlock_entry *entry)
+{
+	if (!test_and_set_bit(0, &entry->ended))
+		queue_work(pvlock_queue, &entry->work);
+}
+
 static void pvlock_dead(struct irq_work *dead)
 {
-	struct pvlock_entry *entry = container_of(dead, struct pvlock_entry, dead);
-
-	queue_work(pvlock_queue, &entry->work);
+	pvlock_ends(container_of(dead, struct pvlock_entry, dead));
 }
 
 /* Called by the entry's task */
@@ -242,12 +265,11 @@ static int pvlock_release(struct inode *inode, struct file *file)
 	mutex_lock(&pvlock_mutex);
 	while ((entry = list_first_entry_or_null(&pf->entries, struct pvlock_entry, list))) {
 		list_del_init(&entry->list);
-		/* One that is past its last task work is about to die, or has done so and waits for us in pvlock_work(). */
 		if (entry->task == current) {
 			pvlock_detach(entry);
 			queue_work(pvlock_queue, &entry->work);
-		} else {
-			task_work_add(entry->task, &entry->ask, TWA_SIGNAL);
+		} else if (task_work_add(entry->task, &entry->ask, TWA_SIGNAL)) {
+			pvlock_ends(entry);
 		}
 	}
 	mutex_unlock(&pvlock_mutex);
@@ -279,6 +301,7 @@ static int __init pvlock_init(void)
 		return -ENOMEM;
 	/* This changes the scheduler's code, so once, and not with each thread that comes and goes. */
 	preempt_notifier_inc();
+	kick_all_cpus_sync();	/* arm64 before 6.11, and early releases of 6.1, left other CPUs at the code of before for a while */
 	ret = misc_register(&pvlock_dev);
 	if (ret) {
 		preempt_notifier_dec();

@@ -2,6 +2,8 @@
 /*
  * /dev/lkvm_ones as its users see it, KVM among them: lkvm_ones is loaded, and we are root. The shell that starts us looks at the kernel's log,
  * and unloads the module.
+ *
+ * With the argument "hold": a mapping, one line that says so, and nothing more until a signal ends it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -192,13 +194,29 @@ TEST(kvm_takes_it_for_a_read_only_slot)
 }
 #endif
 
-int main(void)
+/* The mapping alone, without the file */
+static int hold(void)
+{
+	uint64_t *p = map(SIZE, PROT_READ, MAP_SHARED);
+
+	close(fd);
+	if (p == MAP_FAILED || others(p, SIZE, 4096))
+		return EXIT_FAILURE;
+	puts("ready");
+	fflush(stdout);
+	pause();
+	return EXIT_FAILURE;
+}
+
+int main(int argc, char *argv[])
 {
 	fd = open(LKVM_ONES_PATH, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		printf("Bail out! %s: %s\n", LKVM_ONES_PATH, strerror(errno));
 		return EXIT_FAILURE;
 	}
+	if (argc > 1 && !strcmp(argv[1], "hold"))
+		return hold();
 	RUN(all_of_it_is_ones_and_costs_nothing);
 	RUN(any_size_and_any_part_of_it);
 	RUN(nobody_writes_it);

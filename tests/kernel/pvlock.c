@@ -3,6 +3,8 @@
  * /dev/lkvm_pvlock as its users see it: lkvm_pvlock is loaded, nobody else uses it, and we are root. The threads that are watched and the one
  * that watches share one CPU, so that whenever the latter looks, the former are off it: what is to be seen does not depend on time. The shell
  * that starts us looks at the kernel's log, and unloads the module.
+ *
+ * With the argument "hold": threads that are registered, one line that says so, and nothing more until a signal ends it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -154,6 +156,10 @@ static unsigned int looks_wrong(struct spinner *s, uint64_t want)
 	unsigned long turns = s->turns;
 	unsigned int switches, wrong = 0;
 
+	/* It may just sleep: a fork() holds its address space, and leaves it pages to copy. */
+	while (s->turns == turns)
+		sched_yield();
+	turns = s->turns;
 	for (switches = 0; switches < SWITCHES;) {
 		wrong += *s->flag != want;
 		if (s->turns != turns) {
@@ -234,7 +240,7 @@ TEST(flag_is_clear_while_asleep)
 	CHECK_EQ(pipe(s->pipe), 0);
 	begin(s);
 	CHECK_EQ(s->registered, 1);
-	while (state_of(s->tid) != 'S')
+	while (state_of(s->tid) != 'S' || *s->flag)	/* on its way there it may lose the CPU once more */
 		sched_yield();
 	for (i = 0; i < 1000; i++) {
 		CHECK_EQ(*s->flag, 0);
@@ -318,27 +324,37 @@ TEST(two_files_are_two_flags)
 	CHECK(quiet());
 }
 
-/* The child has the parent's memory and its open file, and none of its flags; it can have one of its own. */
+/*
+ * The child has the parent's memory and its open file, and none of its flags; it can have one of its own. The file, which the parent closes,
+ * is the child's until the parent has looked: its last close would end the parent's flag, too.
+ */
 TEST(fork_takes_no_flag_along)
 {
 	struct spinner *s = spinner(0);
-	int status, child;
+	int status, child, looked[2];
+	unsigned int wrong;
+	char c;
 
+	CHECK_EQ(pipe(looked), 0);
 	begin(s);
 	CHECK_EQ(s->registered, 1);
 	child = fork();
 	if (!child) {
 		struct spinner own = { .fd = s->fd, .flag = flag_at(1) };
 
+		close(looked[1]);
 		if (unregister(s->fd) != -ENOENT)
 			_exit(1);
 		begin(&own);
-		_exit(own.registered != 1 || looks_wrong(&own, 1));
+		_exit(own.registered != 1 || looks_wrong(&own, 1) || read(looked[0], &c, 1));
 	}
-	close(s->fd);	/* the child has it, too */
-	CHECK_EQ(looks_wrong(s, 1), 0);
+	close(s->fd);
+	wrong = looks_wrong(s, 1);
+	close(looked[0]);
+	close(looked[1]);
 	CHECK(waitpid(child, &status, 0) == child);
 	CHECK_EQ(status, 0);
+	CHECK_EQ(wrong, 0);
 	CHECK(quiet());
 	CHECK_EQ(looks_wrong(s, 0), 0);
 	end(s);
@@ -467,7 +483,17 @@ TEST(ends_of_all_kinds_at_once)
 	CHECK(comes_to(locked, 0));
 }
 
-int main(void)
+static int hold(void)
+{
+	nice(19);	/* who is to look at them is not kept from it */
+	many_threads(open(device, O_RDWR));
+	puts("ready");
+	fflush(stdout);
+	pause();
+	return EXIT_FAILURE;
+}
+
+int main(int argc, char *argv[])
 {
 	cpu_set_t one;
 
@@ -478,6 +504,8 @@ int main(void)
 		printf("Bail out! %s: %s\n", device, strerror(errno));
 		return EXIT_FAILURE;
 	}
+	if (argc > 1 && !strcmp(argv[1], "hold"))
+		return hold();
 	RUN(what_it_cannot_do_is_refused);
 	RUN(flag_is_set_while_off_the_cpu_and_never_seen_by_its_thread);
 	RUN(flag_is_clear_while_asleep);
