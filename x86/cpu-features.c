@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * `--cpu host[,+feat,-feat]`: the names are those of Linux' /proc/cpuinfo; where that has none
+ * `--cpu host[,+feat,-feat,+feat=force]`: the names are those of Linux' /proc/cpuinfo; where that has none
  * (it merges some bits into one), the ones of other VMMs, with underscores. [Intel SDM 2A CPUID; AMD APM 3 appendix E]
  *
  * A removed feature takes along all that builds on it, and is gone from every
  * leaf that tells of it: its bits, leaves of its own, state components in leaf 0xD and their sizes, and AMD's copies of
  * leaf 1 in 0x80000001. A name may have several bits (each vendor's own): it is there if one is.
  *
- * Only what KVM lists can be had, so +feat takes back an earlier -feat or asks for certainty.
+ * Only what KVM lists can be had, so +feat takes back an earlier -feat or asks for certainty. +feat=force tells the guest of it all the
+ * same, for those who want to see what a guest does with it: an instruction that the host's CPU lacks is still #UD. Not for what has a
+ * state of its own in XSAVE, which KVM would not keep.
  * Bits without a name here stay as KVM gives them.
  */
 #include "x86/cpuid.h"
@@ -207,15 +209,28 @@ static bool supported(const struct cpuid *c, const char *name, size_t len)
 	return false;
 }
 
-/* The next "+feat" or "-feat" at *@p; false at the end. What comes first must be "host". */
+/* The next "+feat", "-feat" or "+feat=force" at *@p; false at the end. What comes first must be "host". */
 struct word {
 	char sign;
+	bool force;
 	const char *name;
 	size_t len;
 };
 
+static bool has_state(const char *name, size_t len)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(components); i++)
+		if (!strncmp(components[i].name, name, len) && !components[i].name[len])
+			return true;
+	return false;
+}
+
 static int next_word(const char *spec, const char **p, struct word *w, struct error *err)
 {
+	static const char force[] = "=force";
+	const size_t tail = sizeof(force) - 1;
 	size_t len;
 
 	if (!**p)
@@ -225,8 +240,15 @@ static int next_word(const char *spec, const char **p, struct word *w, struct er
 	if (len < 2 || (**p != '+' && **p != '-'))
 		return error_set(err, -EINVAL, "option --cpu '%s': '%.*s' is neither +FEATURE nor -FEATURE", spec, (int)len, *p);
 	*w = (struct word){ .sign = **p, .name = *p + 1, .len = len - 1 };
+	if (w->sign == '+' && w->len > tail && !strncmp(w->name + w->len - tail, force, tail)) {
+		w->force = true;
+		w->len -= tail;
+	}
 	if (!known(w->name, w->len))
 		return error_set(err, -EINVAL, "option --cpu '%s': no CPU feature is called '%.*s'", spec, (int)w->len, w->name);
+	if (w->force && has_state(w->name, w->len))
+		return error_set(err, -EINVAL, "option --cpu '%s': '%.*s' has a state that KVM would not keep: it cannot be forced", spec, (int)w->len,
+				 w->name);
 	*p += len;
 	return 1;
 }
@@ -238,7 +260,7 @@ int cpu_spec_check(const char *spec, struct error *err)
 	int r;
 
 	if (p - spec != 4 || strncmp(spec, "host", 4))
-		return error_set(err, -EINVAL, "option --cpu '%s': want host[,+FEATURE|,-FEATURE]...", spec);
+		return error_set(err, -EINVAL, "option --cpu '%s': want host[,+FEATURE|,-FEATURE|,+FEATURE=force]...", spec);
 	do
 		r = next_word(spec, &p, &w, err);
 	while (r > 0);
@@ -330,18 +352,51 @@ static void remove_features(struct cpuid *c, const struct feature_set *gone)
 		e->edx &= ~amd_copies | cpuid_get(c, 1, 0, R_EDX);
 }
 
+/* The register that has a bit called so: only leaves that there are, as another one would need more than the bit. */
+static u32 *forced(const struct cpuid *c, const struct word *w, u32 *ret_mask)
+{
+	struct kvm_cpuid_entry2 *e;
+	unsigned int i;
+
+	for (i = 0; w->force && i < NR_FEATURES; i++) {
+		if (strncmp(features[i].name, w->name, w->len) || features[i].name[w->len])
+			continue;
+		e = cpuid_find(c, features[i].leaf, features[i].subleaf);
+		if (!e)
+			continue;
+		*ret_mask = features[i].mask;
+		return cpuid_reg(e, features[i].reg);
+	}
+	return NULL;
+}
+
+static void force_features(struct cpuid *c, const char *spec)
+{
+	const char *p = spec + strcspn(spec, ",");
+	struct error err;
+	struct word w;
+	u32 mask, *r;
+
+	while (next_word(spec, &p, &w, &err) > 0) {
+		r = supported(c, w.name, w.len) ? NULL : forced(c, &w, &mask);
+		if (r)
+			*r |= mask;
+	}
+}
+
 int cpu_spec_apply(struct cpuid *c, const char *spec, struct error *err)
 {
 	const char *p = spec + strcspn(spec, ",");
 	struct feature_set gone = { 0 }, kept = { 0 };
 	struct word w;
 	int lost, r;
+	u32 mask;
 
 	r = cpu_spec_check(spec, err);
 	if (r < 0)
 		return r;
 	while (next_word(spec, &p, &w, err) > 0) {
-		if (w.sign == '+' && !supported(c, w.name, w.len))
+		if (w.sign == '+' && !supported(c, w.name, w.len) && !forced(c, &w, &mask))
 			return error_set(err, -EINVAL, "option --cpu '%s': KVM on this host does not offer '%.*s'", spec,
 					 (int)w.len, w.name);
 		set_put(&gone, w.name, w.len, w.sign == '-');
@@ -351,6 +406,7 @@ int cpu_spec_apply(struct cpuid *c, const char *spec, struct error *err)
 	if (lost >= 0)
 		return error_set(err, -EINVAL, "option --cpu '%s': '%s' cannot be without what is removed", spec,
 				 features[lost].name);
+	force_features(c, spec);
 	remove_features(c, &gone);
 	return 0;
 }

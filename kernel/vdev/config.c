@@ -16,6 +16,7 @@
 /* The vendor capability after its length: a signature, and a dword that keeps what is written */
 enum { VENDOR_CAP_LEN = 16, VENDOR_CAP_SIGNATURE = 0x6d766b6c };
 enum { EXT_CAP_SERIAL_LEN = 12, EXT_CAP_VENDOR_LEN = 16 };
+enum { MSI_CAP_LEN = 24 };	/* with 64-bit address and masks */
 
 static u32 get(const u8 *p, unsigned int size)
 {
@@ -155,7 +156,7 @@ int vdev_config_add_msi(struct vdev *v, unsigned int vectors)
 
 	if (!(v->irq_offer & VDEV_IRQ_MSI))
 		return 0;
-	off = vdev_config_add_cap(v, PCI_CAP_ID_MSI, 24);
+	off = vdev_config_add_cap(v, PCI_CAP_ID_MSI, MSI_CAP_LEN);
 	if (off < 0)
 		return off;
 	vdev_config_set(v, off + PCI_MSI_FLAGS, 2, flags, 0);
@@ -257,6 +258,7 @@ void vdev_config_write(struct vdev *v, unsigned int off, unsigned int size, u32 
 {
 	u8 *flr = &v->config[v->pcie_cap + PCI_EXP_DEVCTL + 1];
 	u8 old = v->config[v->pm_cap + PCI_PM_CTRL];
+	bool disabled = vdev_intx_disabled(v);
 	unsigned int i;
 
 	for (i = 0; i < size; i++, val >>= 8) {
@@ -269,13 +271,13 @@ void vdev_config_write(struct vdev *v, unsigned int off, unsigned int size, u32 
 		v->flr = true;
 	}
 	fix_power_state(v, old);
-	vdev_irq_kick(v);
+	if (disabled && !vdev_intx_disabled(v))
+		vdev_intx_mask(v, false);
+	else
+		vdev_irq_kick(v);
 }
 
-/*
- * MSI's and MSI-X's enable bits are what SET_IRQS made of them, which a reset leaves alone, like
- * vfio-pci's own.
- */
+/* MSI's and MSI-X's enable bits are what SET_IRQS made of them, whatever the state says. */
 static u16 enable_bits(struct vdev *v, unsigned int cap, u16 bit)
 {
 	return cap ? vdev_config_get(v, cap + PCI_MSI_FLAGS, 2) & bit : 0;
@@ -298,9 +300,26 @@ static void replace(struct vdev *v, const u8 *config)
 		    vdev_config_get(v, v->msix_cap + PCI_MSIX_FLAGS, 2) | msix);
 }
 
-void vdev_config_reset(struct vdev *v)
+static bool inside(unsigned int off, unsigned int cap, unsigned int len)
 {
-	replace(v, v->initial);
+	return cap && off - cap < len;
+}
+
+/* The header and the capabilities that are drivers/pci's own; but the device is in D0 again. */
+static bool restored(struct vdev *v, unsigned int off)
+{
+	return off < PCI_STD_HEADER_SIZEOF ||
+	       inside(off, v->pcie_cap, PCI_CAP_EXP_ENDPOINT_SIZEOF_V2) ||
+	       inside(off, v->msi_cap, MSI_CAP_LEN) || inside(off, v->msix_cap, PCI_CAP_MSIX_SIZEOF);
+}
+
+void vdev_config_reset(struct vdev *v, bool restore)
+{
+	unsigned int i;
+
+	for (i = 0; i < VDEV_CONFIG_SIZE; i++)
+		if (!restore || !restored(v, i))
+			WRITE_ONCE(v->config[i], v->initial[i]);
 	v->flr = false;
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * lkvm_vdev: the device's own log of the memory it wrote [include/uapi/linux/vfio.h, VFIO_DEVICE_FEATURE_DMA_LOGGING_START].
+ * lkvm_vdev: the device's own log of the memory it wrote [include/uapi/linux/vfio.h,
+ * VFIO_DEVICE_FEATURE_DMA_LOGGING_START].
  *
- * All DMA goes through dma.c, which tells every write. The log is the set of pages written, in the asked-for page size; where memory for it
- * runs out, everything counts as written. It has nothing to do with the device's state.
+ * All DMA goes through dma.c, which tells every write. The log is the set of pages written, in the
+ * asked-for page size; where memory for it runs out, everything counts as written. It has nothing
+ * to do with the device's state.
  *
- * On kernels built without CONFIG_IOMMUFD_DRIVER, 6.12 of Debian is one, REPORT fails with EOPNOTSUPP before it comes here: the kernel's
- * iova_bitmap is a stub then.
+ * On kernels built without CONFIG_IOMMUFD_DRIVER, 6.12 of Debian is one, REPORT fails with
+ * EOPNOTSUPP before it comes here: the kernel's iova_bitmap is a stub then.
  *
  * Callers: ioctls on the device; whoever does DMA. The log's lock is the innermost of the mutexes.
  */
@@ -90,7 +92,10 @@ static int log_begin(struct vdev_log *log, struct rb_root_cached *ranges, u32 nr
 		log->range[log->nr_ranges].first = node->start;
 		log->range[log->nr_ranges++].last = node->last;
 	}
-	/* The wish is one: any power of two from 4 KiB to 1 GiB is granted, others become the nearest of them. */
+	/*
+	 * The wish is one: any power of two from 4 KiB to 1 GiB is granted, others become the
+	 * nearest of them.
+	 */
 	log->shift = clamp(ilog2(*page_size ?: 1), 12, 30);
 	*page_size = 1ull << log->shift;
 	log->on = true;
@@ -132,7 +137,8 @@ static int vdev_log_report(struct vfio_device *vfio, unsigned long iova, unsigne
 		iova_bitmap_set(dirty, iova, len);	/* and stays so: which others were written is not known */
 	} else {
 		xa_for_each_range(&log->pages, page, entry, iova >> log->shift, last >> log->shift) {
-			unsigned long from = max(iova, page << log->shift), to = min(last, (page << log->shift) + size - 1);
+			unsigned long from = max(iova, page << log->shift);
+			unsigned long to = min(last, (page << log->shift) + size - 1);
 
 			iova_bitmap_set(dirty, from, to - from + 1);
 			if (page << log->shift >= iova && (page << log->shift) + size - 1 <= last)

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * lkvm_vdev, personality "dsa": the work queue. Its portals are memory that the guest may write at any time without our knowing
- * (include/uapi/lkvm/dsa.h), so a thread looks at them while the queue is enabled. A descriptor is copied, then judged; its data goes page by
- * page, so that a fault has an address.
+ * lkvm_vdev, personality "dsa": the work queue. Its portals are memory that the guest may write at
+ * any time without our knowing (include/uapi/lkvm/dsa.h), so a thread looks at them while the queue
+ * is enabled. A descriptor is copied, then judged; its data goes page by page, so that a fault has
+ * an address.
  *
- * Operations: no-op, batch, drain, move, fill, compare, compare with a pattern, dualcast, CRC (32C), copy with CRC, cache flush. Left out: delta
- * records, DIF, everything by which a descriptor's flags ask for another treatment of caches or orders of writes: all are in order.
+ * Operations: no-op, batch, drain, move, fill, compare, compare with a pattern, dualcast, CRC
+ * (32C), copy with CRC, cache flush. Left out: delta records, DIF, everything by which a
+ * descriptor's flags ask for another treatment of caches or orders of writes: all are in order.
  *
- * Threads: the one here, and writers of the command register. Everything is under the device's lock, which is dropped between descriptors.
+ * Threads: the one here, and writers of the command register. Everything is under the device's
+ * lock, which is dropped between descriptors.
  */
 #include <linux/crc32.h>
 #include <linux/delay.h>
@@ -33,8 +36,9 @@ static_assert(sizeof(struct dsa_completion_record) == 32);
 
 u64 dsa_opcap(void)
 {
-	return BIT_ULL(DSA_OPCODE_NOOP) | BIT_ULL(DSA_OPCODE_BATCH) | BIT_ULL(DSA_OPCODE_DRAIN) | BIT_ULL(DSA_OPCODE_MEMMOVE) |
-	       BIT_ULL(DSA_OPCODE_MEMFILL) | BIT_ULL(DSA_OPCODE_COMPARE) | BIT_ULL(DSA_OPCODE_COMPVAL) | BIT_ULL(DSA_OPCODE_DUALCAST) |
+	return BIT_ULL(DSA_OPCODE_NOOP) | BIT_ULL(DSA_OPCODE_BATCH) | BIT_ULL(DSA_OPCODE_DRAIN) |
+	       BIT_ULL(DSA_OPCODE_MEMMOVE) | BIT_ULL(DSA_OPCODE_MEMFILL) |
+	       BIT_ULL(DSA_OPCODE_COMPARE) | BIT_ULL(DSA_OPCODE_COMPVAL) | BIT_ULL(DSA_OPCODE_DUALCAST) |
 	       BIT_ULL(DSA_OPCODE_CRCGEN) | BIT_ULL(DSA_OPCODE_COPY_CRC) | BIT_ULL(DSA_OPCODE_CFLUSH);
 }
 
@@ -103,7 +107,10 @@ static void fill(struct dsa *d, const struct dsa_hw_desc *desc, struct result *r
 	}
 }
 
-/* With another buffer, or with a pattern of 8 bytes. The result is whether they differ; bytes done are those that do not. */
+/*
+ * With another buffer, or with a pattern of 8 bytes. The result is whether they differ; bytes done
+ * are those that do not.
+ */
 static void compare(struct dsa *d, const struct dsa_hw_desc *desc, struct result *r)
 {
 	u8 *other = d->buf + PAGE;
@@ -166,7 +173,8 @@ static void dualcast(struct dsa *d, const struct dsa_hw_desc *desc, struct resul
 	while (r->done < desc->xfer_size) {
 		size_t n = piece(desc->src_addr + r->done, desc->dst_addr + r->done, desc->xfer_size - r->done);
 
-		if (!dma(d, desc->src_addr + r->done, d->buf, n, false, r) || !dma(d, desc->dst_addr + r->done, d->buf, n, true, r) ||
+		if (!dma(d, desc->src_addr + r->done, d->buf, n, false, r) ||
+		    !dma(d, desc->dst_addr + r->done, d->buf, n, true, r) ||
 		    !dma(d, desc->dest2 + r->done, d->buf, n, true, r))
 			return;
 		r->done += n;
@@ -184,7 +192,8 @@ static void batch(struct dsa *d, const struct dsa_hw_desc *desc, struct result *
 
 static u8 check(const struct dsa_hw_desc *desc, bool batched)
 {
-	if (desc->opcode >= 64 || !(dsa_opcap() & BIT_ULL(desc->opcode)) || (batched && desc->opcode == DSA_OPCODE_BATCH))
+	if (desc->opcode >= 64 || !(dsa_opcap() & BIT_ULL(desc->opcode)) ||
+	    (batched && desc->opcode == DSA_OPCODE_BATCH))
 		return DSA_COMP_BAD_OPCODE;
 	if (desc->flags & REFUSED_FLAGS)
 		return DSA_COMP_INVALID_FLAGS;
@@ -236,14 +245,23 @@ static void operate(struct dsa *d, const struct dsa_hw_desc *desc, struct result
 	}	/* the others: what came before is done, and no cache is behind */
 }
 
-/* The record's first 8 bytes, which say that it is there, are written last and at once. False: it cannot be written. */
+/*
+ * The record's first 8 bytes, which say that it is there, are written last and at once. False: it
+ * cannot be written.
+ */
 static bool write_record(struct dsa *d, const struct dsa_hw_desc *desc, const struct result *r)
 {
-	struct dsa_completion_record record = { .result = r->result, .bytes_completed = r->done, .fault_addr = r->fault, .crc_val = r->crc };
+	struct dsa_completion_record record = {
+		.result = r->result,
+		.bytes_completed = r->done,
+		.fault_addr = r->fault,
+		.crc_val = r->crc,
+	};
 	u64 addr = desc->completion_addr;
 
 	record.status = r->status;
-	return !vdev_dma_rw(d->v, addr + 8, (u8 *)&record + 8, sizeof(record) - 8, true) && !vdev_dma_rw(d->v, addr, &record, 8, true);
+	return !vdev_dma_rw(d->v, addr + 8, (u8 *)&record + 8, sizeof(record) - 8, true) &&
+	       !vdev_dma_rw(d->v, addr, &record, 8, true);
 }
 
 /* False: it failed. */
@@ -255,7 +273,9 @@ static bool execute(struct dsa *d, const struct dsa_hw_desc *desc, bool batched)
 	if (!r.status)
 		operate(d, desc, &r);
 	if (!r.status)
-		r.status = (desc->flags & IDXD_OP_FLAG_CR) && r.result != (desc->expected_res & 3) ? DSA_COMP_SUCCESS_PRED : DSA_COMP_SUCCESS;
+		r.status = (desc->flags & IDXD_OP_FLAG_CR) && r.result != (desc->expected_res & 3)
+				   ? DSA_COMP_SUCCESS_PRED
+				   : DSA_COMP_SUCCESS;
 	ok = r.status == DSA_COMP_SUCCESS;
 	if (record && desc->completion_addr % 32)
 		dsa_swerr(d, DSA_COMP_CRA_ALIGN, desc, desc->completion_addr);
@@ -359,7 +379,8 @@ static int poll_portals(void *data)
 	unsigned int idle = 0;
 
 	while (!kthread_should_stop()) {
-		wait_event_interruptible(d->wait, kthread_should_stop() || (READ_ONCE(d->s.wq_enabled) && READ_ONCE(d->v->running)));
+		wait_event_interruptible(d->wait, kthread_should_stop() ||
+						  (READ_ONCE(d->s.wq_enabled) && READ_ONCE(d->v->running)));
 		if (look(d)) {
 			idle = 0;
 			cond_resched();

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * lkvm_vdev, personality "dsa": Intel's Data Streaming Accelerator [Intel DSA architecture specification, 341204] as a virtual device of one
- * dedicated work queue that is configured already, "1dwq-v1". Registers and commands here, the queue itself in dsa-portal.c.
+ * lkvm_vdev, personality "dsa": Intel's Data Streaming Accelerator [Intel DSA architecture
+ * specification, 341204] as a virtual device of one dedicated work queue that is configured
+ * already, "1dwq-v1". Registers and commands here, the queue itself in dsa-portal.c.
  *
- * BAR 0, 8 KiB: registers; MSI-X table at 0x600, pending bits at 0x700; vector 0 tells of commands and errors, vector 1 of descriptors.
- * BAR 2, 8 KiB: the portals. No INTx.
+ * BAR 0, 8 KiB: registers; MSI-X table at 0x600, pending bits at 0x700; vector 0 tells of commands
+ * and errors, vector 1 of descriptors. BAR 2, 8 KiB: the portals. No INTx.
  *
- * A command is carried out in the write to CMD. While the device does not run, it stays active until it does.
+ * A command is carried out in the write to CMD. While the device does not run, it stays active
+ * until it does.
  *
- * Left out: shared queues, PASIDs, the event log, performance counters, IMS, occupancy interrupts; what the read-only configuration has no
- * use for, block on fault among it.
+ * Left out: shared queues, PASIDs, the event log, performance counters, IMS, occupancy interrupts;
+ * what the read-only configuration has no use for, block on fault among it.
  */
 #include <linux/idxd.h>
 #include <linux/pci_ids.h>
@@ -20,8 +22,9 @@
 enum { DSA_BAR_SIZE = 8192, DSA_MSIX_TABLE = 0x600, DSA_MSIX_PBA = 0x700, DSA_MSIX_CAP = 0x40, DSA_PCIE_CAP = 0x50 };
 
 enum {
-	VER = 0x00, GENCAP = 0x10, WQCAP = 0x20, GRPCAP = 0x30, ENGCAP = 0x38, OPCAP = 0x40, OFFSETS = 0x60, GENCFG = 0x80, GENCTRL = 0x88,
-	GENSTS = 0x90, INTCAUSE = 0x98, CMD = 0xa0, CMDSTS = 0xa8, CMDCAP = 0xb0, SWERR = 0xc0, MSIXPERM = 0x300, GRPCFG = 0x400, WQCFG = 0x500,
+	VER = 0x00, GENCAP = 0x10, WQCAP = 0x20, GRPCAP = 0x30, ENGCAP = 0x38, OPCAP = 0x40,
+	OFFSETS = 0x60, GENCFG = 0x80, GENCTRL = 0x88, GENSTS = 0x90, INTCAUSE = 0x98, CMD = 0xa0,
+	CMDSTS = 0xa8, CMDCAP = 0xb0, SWERR = 0xc0, MSIXPERM = 0x300, GRPCFG = 0x400, WQCFG = 0x500,
 };
 
 enum { GENCTRL_SOFTERR = 1, GENCTRL_HALT = 2, INT_ERR = 1, INT_CMD = 2, INT_OCC = 4, INT_HALT = 0x10 };
@@ -33,13 +36,15 @@ enum { CMD_OPERAND = 0xfffff, CMD_SHIFT = 20, CMDSTS_RESULT_SHIFT = 8 };
 #define CMDSTS_ACTIVE	BIT(31)
 
 enum {
-	CMD_ENABLE_DEV = 1, CMD_DISABLE_DEV, CMD_DRAIN_ALL, CMD_ABORT_ALL, CMD_RESET_DEV, CMD_ENABLE_WQ, CMD_DISABLE_WQ, CMD_DRAIN_WQ,
+	CMD_ENABLE_DEV = 1, CMD_DISABLE_DEV, CMD_DRAIN_ALL, CMD_ABORT_ALL, CMD_RESET_DEV,
+	CMD_ENABLE_WQ, CMD_DISABLE_WQ, CMD_DRAIN_WQ,
 	CMD_ABORT_WQ, CMD_RESET_WQ, CMD_DRAIN_PASID, CMD_ABORT_PASID, CMD_REQUEST_INT_HANDLE, CMD_RELEASE_INT_HANDLE,
 	CMDS = (1 << (CMD_RELEASE_INT_HANDLE + 1)) - 2,
 };
 
 enum {
-	ERR_CMD = 0x01, ERR_WQ_INDEX = 0x02, ERR_DEV_ENABLED = 0x10, ERR_BUS_MASTER = 0x12, ERR_DEV_OFF = 0x20, ERR_WQ_ENABLED = 0x21,
+	ERR_CMD = 0x01, ERR_WQ_INDEX = 0x02, ERR_DEV_ENABLED = 0x10, ERR_BUS_MASTER = 0x12,
+	ERR_DEV_OFF = 0x20, ERR_WQ_ENABLED = 0x21,
 	ERR_NOT_ENABLED = 0x31, ERR_WQ_OFF = 0x32, ERR_INT_INDEX = 0x41, ERR_NO_HANDLE = 0x42,
 };
 
@@ -207,7 +212,10 @@ static void write_command(struct dsa *d, u32 val)
 
 /* --- registers --- */
 
-/* 32 bytes: size; threshold; dedicated; transfer and batch shift; no occupancy interrupts; the state in the last two bits of byte 27 */
+/*
+ * 32 bytes: size; threshold; dedicated; transfer and batch shift; no occupancy interrupts; the
+ * state in the last two bits of byte 27
+ */
 static u64 wqcfg(struct dsa *d, unsigned int qword)
 {
 	const u64 value[] = {
@@ -320,7 +328,10 @@ static void dsa_reset(struct vdev *v)
 	dsa_portal_clear(d);
 }
 
-/* There is nothing to quiesce: whether the device runs is looked at before each descriptor, under the lock. */
+/*
+ * There is nothing to quiesce: whether the device runs is looked at before each descriptor, under
+ * the lock.
+ */
 static void dsa_resume(struct vdev *v)
 {
 	struct dsa *d = v->priv;
@@ -358,7 +369,10 @@ static int dsa_load(struct vdev *v, const void *buf, size_t len)
 	return 0;
 }
 
-/* Capabilities at the places where the real device has them. What config.c knows of PM and PCI Express stays as it made it. */
+/*
+ * Capabilities at the places where the real device has them. What config.c knows of PM and PCI
+ * Express stays as it made it.
+ */
 static int dsa_capabilities(struct vdev *v)
 {
 	u8 pm[2][PCI_PM_SIZEOF], pcie[2][PCI_CAP_EXP_ENDPOINT_SIZEOF_V2];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Personality "dsa": what its registers (dsa.c) and its work queue (dsa-portal.c) share. All under the device's lock.
+ * Personality "dsa": what its registers (dsa.c) and its work queue (dsa-portal.c) share. All under
+ * the device's lock.
  */
 #ifndef LKVM_VDEV_DSA_H
 #define LKVM_VDEV_DSA_H

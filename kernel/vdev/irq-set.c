@@ -97,7 +97,7 @@ static void loop_back(struct vdev *v, unsigned int i)
 	unsigned long flags;
 
 	spin_lock_irqsave(&v->irq_lock, flags);
-	if (v->trigger[i])
+	if (v->trigger[i] && !vdev_intx_disabled(v))
 		lkvm_eventfd_signal(v->trigger[i]);
 	spin_unlock_irqrestore(&v->irq_lock, flags);
 }
@@ -148,8 +148,11 @@ static int set_triggers(struct vdev *v, const struct vfio_irq_set *set, void *da
 		return set_eventfds(v, set, data);
 	if (v->irq_index != set->index || set->start + set->count > v->nr_irqs)
 		return -EINVAL;
-	if (!set->count)
+	if (!set->count) {
+		if (!(set->flags & VFIO_IRQ_SET_DATA_NONE))
+			return -EINVAL;
 		disable(v);
+	}
 	for (i = 0; i < set->count; i++)
 		if (meant(set, data, i))
 			loop_back(v, set->start + i);
@@ -181,45 +184,58 @@ static int set_intx_masks(struct vdev *v, const struct vfio_irq_set *set, void *
 	}
 	if (mask)
 		return -ENOTTY;
-	vfio_virqfd_disable(&v->intx_unmask);
-	if (*(s32 *)data < 0)
+	if (*(s32 *)data < 0) {
+		vfio_virqfd_disable(&v->intx_unmask);
 		return 0;
+	}
 	return vfio_virqfd_enable(v, unmask_event, unmask_work, NULL, &v->intx_unmask,
 				  *(s32 *)data);
 }
 
 static int set_notice(struct vdev *v, const struct vfio_irq_set *set, void *data)
 {
-	bool req = set->index == VFIO_PCI_REQ_IRQ_INDEX;
-	struct eventfd_ctx *ctx = NULL;
+	struct eventfd_ctx **slot = set->index == VFIO_PCI_REQ_IRQ_INDEX ? &v->req_trigger
+									 : &v->err_trigger;
+	struct eventfd_ctx *ctx;
 	int r;
 
-	if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
-		if (!set->count)
+	if (!set->count) {
+		if (!(set->flags & VFIO_IRQ_SET_DATA_NONE) || !*slot)
 			return -EINVAL;
-		r = get_eventfd(*(s32 *)data, &ctx);
-		if (r)
-			return r;
-	} else if (set->count) {
+		set_trigger(v, slot, NULL);
+		return 0;
+	}
+	if (!(set->flags & VFIO_IRQ_SET_DATA_EVENTFD)) {
+		if ((set->flags & VFIO_IRQ_SET_DATA_NONE) && !*slot)
+			return -EINVAL;
 		if (meant(set, data, 0))
 			vdev_irq_notify(v, set->index);
 		return 0;
 	}
-	set_trigger(v, req ? &v->req_trigger : &v->err_trigger, ctx);
-	return 0;
+	r = get_eventfd(*(s32 *)data, &ctx);
+	if (!r)
+		set_trigger(v, slot, ctx);
+	return r;
 }
 
+/*
+ * Exactly one action, as vfio-pci wants it; which kinds of data there may be, the core has checked.
+ */
 int vdev_irq_set(struct vdev *v, const struct vfio_irq_set *set, void *data)
 {
+	u32 action = set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
+
 	lockdep_assert_held(&v->lock);
-	if (set->index == VFIO_PCI_ERR_IRQ_INDEX || set->index == VFIO_PCI_REQ_IRQ_INDEX)
-		return set->flags & VFIO_IRQ_SET_ACTION_TRIGGER ? set_notice(v, set, data)
-								: -ENOTTY;
-	if (set->flags & VFIO_IRQ_SET_ACTION_TRIGGER)
+	if (action == VFIO_IRQ_SET_ACTION_TRIGGER) {
+		if (set->index == VFIO_PCI_ERR_IRQ_INDEX || set->index == VFIO_PCI_REQ_IRQ_INDEX)
+			return set_notice(v, set, data);
 		return set_triggers(v, set, data);
+	}
 	if (set->index != VFIO_PCI_INTX_IRQ_INDEX)
 		return -ENOTTY;
-	return set_intx_masks(v, set, data, set->flags & VFIO_IRQ_SET_ACTION_MASK);
+	if (action == VFIO_IRQ_SET_ACTION_MASK)
+		return set_intx_masks(v, set, data, true);
+	return action == VFIO_IRQ_SET_ACTION_UNMASK ? set_intx_masks(v, set, data, false) : -ENOTTY;
 }
 
 unsigned int vdev_irq_count(struct vdev *v, unsigned int index)

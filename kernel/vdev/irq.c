@@ -2,8 +2,9 @@
 /*
  * lkvm_vdev: interrupts, by the eventfds of VFIO_DEVICE_SET_IRQS. Which kind the device sends is
  * what user space has set up there; without any, INTx' level rises and waits. As vfio-pci does:
- * INTx is masked when it is sent and comes again after unmask while its level is up; an eventfd for
- * an MSI-X vector unmasks its table entry, as the host's kernel would.
+ * INTx is masked when it is sent and comes again after unmask while its level is up; when INTx
+ * Disable goes it is unmasked; an eventfd for an MSI-X vector unmasks its table entry, as the
+ * host's kernel would.
  *
  * A vector that fires while it is masked, has no eventfd or the device is stopped is pending, and
  * goes out when that ends. eventfds are signalled under irq_lock, so that none is sent after it was
@@ -31,10 +32,15 @@ static void signal_vector(struct vdev *v, unsigned int vector)
 	atomic64_inc(&v->irqs);
 }
 
+bool vdev_intx_disabled(struct vdev *v)
+{
+	return v->irq_index == VFIO_PCI_INTX_IRQ_INDEX &&
+	       (vdev_config_get(v, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE);
+}
+
 static void deliver_intx(struct vdev *v)
 {
-	if (!v->intx_level || v->intx_masked || !v->trigger[0] ||
-	    (vdev_config_get(v, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE))
+	if (!v->intx_level || v->intx_masked || !v->trigger[0] || vdev_intx_disabled(v))
 		return;
 	v->intx_masked = true;
 	signal_vector(v, 0);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * lkvm_vdev: the file by which a device's state comes and goes in VFIO's migration, version 2 [include/uapi/linux/vfio.h,
- * VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, VFIO_MIG_GET_PRECOPY_INFO]. Read while saving, written while RESUMING. It may outlive the state it was
- * opened for, and the device: it only fails then, with ENODEV.
+ * lkvm_vdev: the file by which a device's state comes and goes in VFIO's migration, version 2
+ * [include/uapi/linux/vfio.h, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, VFIO_MIG_GET_PRECOPY_INFO].
+ * Read while saving, written while RESUMING. It may outlive the state it was opened for, and the
+ * device: it only fails then, with ENODEV.
  *
- * Callers: transitions of the device, under state_lock; the file's own users. The file's lock is inside of state_lock and outside of the device's.
+ * Callers: transitions of the device, under state_lock; the file's own users. The file's lock is
+ * inside of state_lock and outside of the device's.
  */
 #include <linux/anon_inodes.h>
 #include <linux/delay.h>
@@ -80,8 +82,8 @@ static ssize_t mig_write(struct file *filp, const char __user *ubuf, size_t len,
 }
 
 /*
- * While the device runs, its memory changes without our knowing: poll says whether there is something now, and wakes up for changes of
- * state only.
+ * While the device runs, its memory changes without our knowing: poll says whether there is
+ * something now, and wakes up for changes of state only.
  */
 static __poll_t mig_poll(struct file *filp, struct poll_table_struct *wait)
 {

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * lkvm_vdev: VFIO migration, version 1: a region of type VFIO_REGION_TYPE_MIGRATION_DEPRECATED [include/uapi/linux/vfio.h before Linux 5.18,
- * struct vfio_device_migration_info]. Registers at 0, each accessed whole; the data, of which user space may map all with v1_mmap=1,
- * and which is at no page's beginning without.
+ * lkvm_vdev: VFIO migration, version 1: a region of type VFIO_REGION_TYPE_MIGRATION_DEPRECATED
+ * [include/uapi/linux/vfio.h before Linux 5.18, struct vfio_device_migration_info]. Registers at 0,
+ * each accessed whole; the data, of which user space may map all with v1_mmap=1, and which is at no
+ * page's beginning without.
  *
- *	STOP 0 -- RUNNING 1 -- RUNNING|SAVING 3 -> SAVING 2		from each of them to RUNNING and to STOP
- *	                                           RESUMING 4		from STOP and RUNNING; back to them when the stream was good,
- *	                                           ERROR 6		otherwise; a reset leads out
+ *	STOP 0 -- RUNNING 1 -- RUNNING|SAVING 3 -> SAVING 2	from each to RUNNING and to STOP
+ *	RESUMING 4	from STOP and RUNNING; back to them when the stream was good, otherwise to
+ *	ERROR 6		out of which a reset leads
  *
- * Saving: pending_bytes says how much there is, data_offset puts the next piece there, data_size is its length; reading pending_bytes again
- * takes it as read. Before the stop there may be any number of pieces, and the user need not have read them to the end. Resuming: data_offset,
- * the data, then its length written to data_size.
+ * Saving: pending_bytes says how much there is, data_offset puts the next piece there, data_size is
+ * its length; reading pending_bytes again takes it as read. Before the stop there may be any number
+ * of pieces, and the user need not have read them to the end. Resuming: data_offset, the data, then
+ * its length written to data_size.
  *
- * Callers: reads and writes of the region, under state_lock, which guards all here but the mapped data.
+ * Callers: reads and writes of the region, under state_lock, which guards all here but the mapped
+ * data.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -24,8 +27,12 @@
 #include "migration.h"
 
 enum { V1_WINDOW = 64 * 1024, V1_DATA = 0x40 };
-enum { V1_RUNNING = VFIO_DEVICE_STATE_V1_RUNNING, V1_SAVING = VFIO_DEVICE_STATE_V1_SAVING, V1_RESUMING = VFIO_DEVICE_STATE_V1_RESUMING,
-       V1_ERROR = V1_SAVING | V1_RESUMING };
+enum {
+	V1_RUNNING = VFIO_DEVICE_STATE_V1_RUNNING,
+	V1_SAVING = VFIO_DEVICE_STATE_V1_SAVING,
+	V1_RESUMING = VFIO_DEVICE_STATE_V1_RESUMING,
+	V1_ERROR = V1_SAVING | V1_RESUMING,
+};
 
 static bool v1_mmap;
 module_param(v1_mmap, bool, 0444);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * lkvm_vdev: VFIO migration, version 2 [include/uapi/linux/vfio.h, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE], with a state machine of our own:
- * the kernel's knows PRE_COPY since 6.2 only, and 6.1 passes any state through.
+ * lkvm_vdev: VFIO migration, version 2 [include/uapi/linux/vfio.h,
+ * VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE], with a state machine of our own: the kernel's knows
+ * PRE_COPY since 6.2 only, and 6.1 passes any state through.
  *
  *	RESUMING -- STOP -- RUNNING_P2P ---- RUNNING
  *	             |           |              |
  *	         STOP_COPY <- PRE_COPY_P2P -- PRE_COPY
  *
- * A device without P2P lacks its column and has RUNNING and PRE_COPY in that place. A longer way than one arc is the shortest one that has
- * no state with a data file in between, but for PRE_COPY -> PRE_COPY_P2P -> STOP_COPY, which keep theirs.
+ * A device without P2P lacks its column and has RUNNING and PRE_COPY in that place. A longer way
+ * than one arc is the shortest one that has no state with a data file in between, but for PRE_COPY
+ * -> PRE_COPY_P2P -> STOP_COPY, which keep theirs.
  *
  * Callers: ioctls on the device, all under state_lock. The data file is migration-file.c's.
  */
@@ -70,7 +72,10 @@ static int next_state(const struct vdev_migration *m, unsigned int from, unsigne
 		return -EINVAL;
 	if (from == VFIO_DEVICE_STATE_PRE_COPY && to == VFIO_DEVICE_STATE_STOP_COPY)
 		through = states(m) & S(PRE_COPY_P2P);
-	/* All states from which @to is at most so many steps away, one more each time round, until one step leads there. */
+	/*
+	 * All states from which @to is at most so many steps away, one more each time round, until
+	 * one step leads there.
+	 */
 	do {
 		if (arcs(from, p2p) & reach)
 			return __ffs(arcs(from, p2p) & reach);
@@ -111,7 +116,10 @@ bool vdev_mig_fault(unsigned int fault)
 	return true;
 }
 
-/* One arc. A file that is new, NULL, or why it failed; the device is in the state it was, or in ERROR. */
+/*
+ * One arc. A file that is new, NULL, or why it failed; the device is in the state it was, or in
+ * ERROR.
+ */
 static struct file *step(struct vdev *v, unsigned int to)
 {
 	unsigned int from = v->mig->state;

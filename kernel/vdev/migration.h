@@ -2,13 +2,16 @@
 /*
  * The stream of a device's state, as both migration protocols carry it; state.c makes and takes it.
  *
- * A stream is frames, one after the other, each with its own length and checksum, so that it may be cut into reads and writes anywhere:
+ * A stream is frames, one after the other, each with its own length and checksum, so that it may be
+ * cut into reads and writes anywhere:
  *
- *	any number of	pages of the BARs' memory, sent while the device runs. A later one replaces an earlier one.
- *	exactly one	last frame: config space, registers, and those pages that no frame before it has as they are now
+ *	any number of	pages of the BARs' memory, sent while the device runs. A later one replaces
+ *			an earlier one.
+ *	exactly one	last frame: config space, registers, and those pages that no frame before it
+ *			has as they are now
  *
- * User space writes the mapped parts of BARs without our knowing. So what the reader got is kept as a copy, and a page is dirty when it
- * differs from that.
+ * User space writes the mapped parts of BARs without our knowing. So what the reader got is kept as
+ * a copy, and a page is dirty when it differs from that.
  */
 #ifndef LKVM_VDEV_MIGRATION_H
 #define LKVM_VDEV_MIGRATION_H
@@ -36,7 +39,7 @@ u64 vdev_out_dirty(struct vdev *v, const struct vdev_out *o);	/* bytes that vdev
 
 struct vdev_in {
 	u8 *buf;		/* the frame being written */
-	size_t have, room;
+	size_t have;
 	u8 *mem;		/* the BARs' memory so far */
 	unsigned long *seen;	/* its pages that came */
 	bool last;		/* buf is the last frame, whole and checked */
@@ -47,8 +50,9 @@ void vdev_in_free(struct vdev_in *in);
 /* All of @len or -EINVAL: no stream of such a device. */
 int vdev_in_write(struct vdev *v, struct vdev_in *in, const void *buf, size_t len);
 /*
- * The device becomes what the stream says. It is stopped, v->lock not held. A stream that is not whole is refused with -EINVAL and changes
- * nothing; where the frames are right but their contents are not, the device needs a reset.
+ * The device becomes what the stream says. It is stopped, v->lock not held. A stream that is not
+ * whole is refused with -EINVAL and changes nothing; where the frames are right but their contents
+ * are not, the device needs a reset.
  */
 int vdev_in_apply(struct vdev *v, struct vdev_in *in);
 

@@ -42,8 +42,8 @@ int vdev_bar_memory(struct vdev *v, unsigned int bar, u64 off, u64 size, u64 map
 	b->mem_off = off;
 	b->mem_size = size;
 	if (start < end && IS_ALIGNED(start - off, PAGE_SIZE)) {
-		b->map[0].off = start;
-		b->map[0].size = end - start;
+		b->map_off = start;
+		b->map_size = end - start;
 	}
 	return 0;
 }
@@ -174,8 +174,11 @@ ssize_t vdev_region_rw(struct vdev *v, char __user *buf, size_t count, loff_t *p
 	while (done < count) {
 		int r = access_piece(v, index, off + done, buf + done, count - done, write);
 
-		if (r < 0)
-			return done ?: r;
+		if (r < 0) {
+			if (!done)
+				return r;
+			break;
+		}
 		done += r;
 		if (fatal_signal_pending(current))
 			break;
@@ -197,7 +200,7 @@ static int mmap_v1(struct vdev *v, struct vm_area_struct *vma, u64 off, u64 size
 /* Takes no lock: BARs are as they were made. */
 int vdev_region_mmap(struct vdev *v, struct vm_area_struct *vma)
 {
-	unsigned int index = vma->vm_pgoff >> (OFFSET_SHIFT - PAGE_SHIFT), i;
+	unsigned int index = vma->vm_pgoff >> (OFFSET_SHIFT - PAGE_SHIFT);
 	u64 off = ((u64)vma->vm_pgoff << PAGE_SHIFT) & OFFSET_MASK,
 	    size = vma->vm_end - vma->vm_start;
 	struct vdev_bar *b;
@@ -209,31 +212,29 @@ int vdev_region_mmap(struct vdev *v, struct vm_area_struct *vma)
 	if (index >= VDEV_BARS)
 		return -EINVAL;
 	b = &v->bar[index];
-	for (i = 0; i < ARRAY_SIZE(b->map); i++)
-		if (off >= b->map[i].off && off - b->map[i].off < b->map[i].size &&
-		    size <= b->map[i].size - (off - b->map[i].off))
-			return remap_vmalloc_range(vma, b->mem, (off - b->mem_off) >> PAGE_SHIFT);
-	return -EINVAL;
+	if (off < b->map_off || off - b->map_off >= b->map_size ||
+	    size > b->map_size - (off - b->map_off))
+		return -EINVAL;
+	return remap_vmalloc_range(vma, b->mem, (off - b->mem_off) >> PAGE_SHIFT);
 }
 
 /* --- what they are */
 
-static int add_sparse_cap(struct vdev_bar *b, struct vfio_info_cap *caps)
+/* One area may be mapped */
+static int add_sparse_cap(struct vfio_info_cap *caps, u64 off, u64 size)
 {
-	u8 room[sizeof(struct vfio_region_info_cap_sparse_mmap) +
-		ARRAY_SIZE(b->map) * sizeof(struct vfio_region_sparse_mmap_area)] __aligned(8) = {};
-	struct vfio_region_info_cap_sparse_mmap *cap = (void *)room;
-	unsigned int i;
+	struct {
+		struct vfio_region_info_cap_sparse_mmap cap;
+		struct vfio_region_sparse_mmap_area area;
+	} sparse = {
+		.cap.header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+		.cap.header.version = 1,
+		.cap.nr_areas = 1,
+		.area.offset = off,
+		.area.size = size,
+	};
 
-	for (i = 0; i < ARRAY_SIZE(b->map); i++) {
-		if (!b->map[i].size)
-			continue;
-		cap->areas[cap->nr_areas].offset = b->map[i].off;
-		cap->areas[cap->nr_areas++].size = b->map[i].size;
-	}
-	cap->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
-	cap->header.version = 1;
-	return vfio_info_add_capability(caps, &cap->header, struct_size(cap, areas, cap->nr_areas));
+	return vfio_info_add_capability(caps, &sparse.cap.header, sizeof(sparse));
 }
 
 static int describe_bar(struct vdev *v, struct vfio_region_info *info, struct vfio_info_cap *caps)
@@ -244,29 +245,22 @@ static int describe_bar(struct vdev *v, struct vfio_region_info *info, struct vf
 	if (!b->size)
 		return 0;
 	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	if (!b->map[0].size && !b->map[1].size)
+	if (!b->map_size)
 		return 0;
 	info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
-	return add_sparse_cap(b, caps);
+	return add_sparse_cap(caps, b->map_off, b->map_size);
 }
 
 /* Its data part, where that may be mapped */
 static int add_v1_sparse_cap(struct vdev *v, struct vfio_region_info *info,
 			     struct vfio_info_cap *caps)
 {
-	struct {
-		struct vfio_region_info_cap_sparse_mmap cap;
-		struct vfio_region_sparse_mmap_area area;
-	} sparse = {
-		.cap.header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP,
-		.cap.header.version = 1,
-		.cap.nr_areas = 1,
-	};
+	u64 off, size;
 
-	if (!vdev_v1_map(v, &sparse.area.offset, &sparse.area.size))
+	if (!vdev_v1_map(v, &off, &size))
 		return 0;
 	info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
-	return vfio_info_add_capability(caps, &sparse.cap.header, sizeof(sparse));
+	return add_sparse_cap(caps, off, size);
 }
 
 static int describe_v1(struct vdev *v, struct vfio_region_info *info, struct vfio_info_cap *caps)

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * lkvm_vdev, personality "serial": a PCI serial port [PC16550D data sheet], eight registers in an I/O BAR. Class 0x070002 is what Linux's
- * 8250_pci takes any such card by. INTx, and MSI for drivers that ask for it.
+ * lkvm_vdev, personality "serial": a PCI serial port [PC16550D data sheet], eight registers in an
+ * I/O BAR. Class 0x070002 is what Linux's 8250_pci takes any such card by. INTx, and MSI for
+ * drivers that ask for it.
  *
- * Its line goes back to itself: what is sent is received, RTS is CTS, DTR is DSR and DCD. The line waits while the receiver is full, so that
- * nothing is lost however slow the guest is; a byte written to a full transmitter is. MCR's loopback makes the same connection inside, with
- * OUT1 as RI and OUT2 as DCD.
+ * Its line goes back to itself: what is sent is received, RTS is CTS, DTR is DSR and DCD. The line
+ * waits while the receiver is full, so that nothing is lost however slow the guest is; a byte
+ * written to a full transmitter is. MCR's loopback makes the same connection inside, with OUT1 as
+ * RI and OUT2 as DCD.
  *
- * Left out: the line's speed, breaks, parity and framing errors, the receiver's overrun. FIFOs that are off are one byte deep.
+ * Left out: the line's speed, breaks, parity and framing errors, the receiver's overrun. FIFOs that
+ * are off are one byte deep.
  *
  * Callers: accesses to the BAR, under the device's lock.
  */
@@ -140,7 +143,8 @@ static void write_fcr(struct serial *s, u8 val)
 		s->thre = true;
 	}
 	/* The other bits count only while the FIFOs are on. */
-	s->fcr = val & UART_FCR_ENABLE_FIFO ? val & (UART_FCR_ENABLE_FIFO | UART_FCR_DMA_SELECT | UART_FCR_TRIGGER_MASK) : 0;
+	val &= UART_FCR_ENABLE_FIFO | UART_FCR_DMA_SELECT | UART_FCR_TRIGGER_MASK;
+	s->fcr = val & UART_FCR_ENABLE_FIFO ? val : 0;
 }
 
 static void write_mcr(struct serial *s, u8 val)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device's state as a stream of frames (migration.h), made and taken. What a frame says is checked before anything of it is used, and the
- * device changes only when the whole stream was there: frames are collected, and the last one's contents are the parts' own to check.
+ * A device's state as a stream of frames (migration.h), made and taken. What a frame says is
+ * checked before anything of it is used, and the device changes only when the whole stream was
+ * there: frames are collected, and the last one's contents are the parts' own to check.
  *
  * Left out: eventfds. They are the user's own, who sets them up again.
  *
- * A stream belongs to one reader or writer, who has a lock around it. The device's lock is taken in here.
+ * A stream belongs to one reader or writer, who has a lock around it. The device's lock is taken in
+ * here.
  */
 #include <linux/bitmap.h>
 #include <linux/crc32.h>
@@ -74,7 +76,10 @@ static ssize_t bar_page_index(struct vdev *v, u32 bar, u32 off)
 	return n;
 }
 
-/* Devices that differ in BARs or in what of config space can be written do not understand each other. */
+/*
+ * Devices that differ in BARs or in what of config space can be written do not understand each
+ * other.
+ */
 static u32 vdev_shape(struct vdev *v)
 {
 	u32 crc = crc32_le(~0, v->wmask, sizeof(v->wmask));
@@ -161,7 +166,10 @@ static int out_sent(struct vdev *v, struct vdev_out *o)
 	return 0;
 }
 
-/* The page is copied first: user space may write it at any time, and what is sent and what counts as sent must be the same. */
+/*
+ * The page is copied first: user space may write it at any time, and what is sent and what counts
+ * as sent must be the same.
+ */
 static bool out_page(struct vdev_out *o, size_t n, const u8 *mem, u32 bar, u32 off, bool always, struct frame_page *p)
 {
 	u8 *sent = o->sent + n * VDEV_PAGE;

@@ -2,14 +2,17 @@
 /*
  * lkvm_vdev: a PCI device in software, given to user space through VFIO. What its files share:
  *
- *	main.c		module, platform devices, VFIO ops, parameters, sysfs
+ *	main.c		module, parameters, platform devices
+ *	device.c	one device: VFIO's operations, stop, start, reset
+ *	sysfs.c		its counters
  *	region.c	BARs and other regions: what they are, accesses, mmap
  *	config.c	config space
  *	irq.c		INTx, MSI, MSI-X, by eventfds
  *	irq-set.c	which of them user space wants, and where
  *	dma.c		reading and writing the user's memory; which pages are pinned
- *	plain.c serial.c dsa.c	personalities: BARs and what they do
- *	migration.c migration-file.c	v2's states and data file; migration-v1.c the region; state.c the stream of both
+ *	plain.c plain-dma.c serial.c dsa.c dsa-portal.c	personalities: BARs and what they do
+ *	migration.c migration-file.c	v2's states and data file; migration-v1.c the region;
+ *					state.c the stream of both
  *	dirty.c		the device's log of what it wrote
  *
  * Locks, outer first: state_lock (resets, migration's transitions), lock (registers), pin_lock,
@@ -70,10 +73,7 @@ struct vdev_bar {
 	u32 flags;		/* PCI_BASE_ADDRESS_* type bits */
 	void *mem;		/* NULL, or memory at [mem_off, mem_off + mem_size): region.c's */
 	u64 mem_off, mem_size;
-	/* Page aligned pieces of that memory that user space may map; both empty: none. */
-	struct {
-		u64 off, size;
-	} map[2];
+	u64 map_off, map_size;	/* of that memory, page aligned: what user space may map */
 };
 
 struct vdev_personality {
@@ -156,6 +156,16 @@ static inline struct vdev *vdev_of(struct vfio_device *vfio)
 	return container_of(vfio, struct vdev, vfio);
 }
 
+/* main.c: what the parameters want of device @id */
+struct vdev_offer {
+	const struct vdev_personality *p;
+	unsigned int irq, mig;		/* VDEV_IRQ_*, VDEV_MIG_* */
+};
+struct vdev_offer vdev_offer(int id);
+
+extern const struct vfio_device_ops vdev_ops;			/* device.c */
+extern const struct attribute_group *vdev_groups[];	/* sysfs.c */
+
 /* region.c. init time: */
 int vdev_bar_add(struct vdev *v, unsigned int bar, u64 size, u32 flags);
 /* Memory at [@off, @off + @size) of the BAR; from @map_off (>= @off) on it may be mapped. */
@@ -167,12 +177,15 @@ int vdev_region_mmap(struct vdev *v, struct vm_area_struct *vma);
 long vdev_region_info(struct vdev *v, struct vfio_region_info __user *arg);
 
 /*
- * main.c. state_lock held, v->lock not; both may be called twice in a row. After stop: no DMA, no
+ * device.c. state_lock held, v->lock not; both may be called twice in a row. After stop: no DMA, no
  * interrupt of its own.
  */
 void vdev_stop(struct vdev *v);
 void vdev_start(struct vdev *v);
-/* No lock held. Power-on state, running; migration's state too. User space's eventfds stay. */
+/*
+ * No lock held. Power-on state, running; migration's state too. User space's eventfds stay, and
+ * what of config space the host's kernel puts back after it reset a device.
+ */
 void vdev_reset(struct vdev *v);
 
 /*
@@ -197,7 +210,8 @@ u32 vdev_config_read(struct vdev *v, unsigned int off, unsigned int size);
 void vdev_config_write(struct vdev *v, unsigned int off, unsigned int size, u32 val);
 bool vdev_bus_master(struct vdev *v);		/* any context */
 bool vdev_memory_enabled(struct vdev *v);
-void vdev_config_reset(struct vdev *v);
+/* @restore: but for what the host's kernel saves and restores over a reset */
+void vdev_config_reset(struct vdev *v, bool restore);
 /* All of config space, of a saved device. -EINVAL: its read-only bits are not this device's. */
 int vdev_config_load(struct vdev *v, const u8 config[VDEV_CONFIG_SIZE]);
 
@@ -214,6 +228,7 @@ unsigned int vdev_irq_kind(struct vdev *v);	/* VFIO_PCI_{INTX,MSI,MSIX}_IRQ_INDE
 void vdev_irq_kick(struct vdev *v);		/* any context: masks changed, or it runs again */
 void vdev_irq_notify(struct vdev *v, unsigned int index);	/* VFIO_PCI_{ERR,REQ}_IRQ_INDEX */
 void vdev_intx_mask(struct vdev *v, bool masked);
+bool vdev_intx_disabled(struct vdev *v);	/* INTx is in use, and COMMAND holds it back */
 void vdev_msix_write(struct vdev *v, unsigned int n, u32 val);	/* the table's dword @n */
 bool vdev_msix_access(struct vdev *v, unsigned int bar, u64 off, unsigned int size, u64 *val,
 		      bool write);

@@ -52,10 +52,13 @@ extern volatile u32 irq_count[16];
 void irq_setup(void);
 u64 irq_msi_addr(void);
 /*
- * Wired interrupt @gsi, level triggered, comes to this CPU: @handler takes the level away, before the end of interrupt, and wired_count counts.
- * One of them. False: no driver for that here.
+ * Wired interrupt @gsi, level triggered, comes to this CPU: @handler takes the level away, before the end of interrupt (with wired_eoi_first:
+ * after it, so that the level comes once more), and wired_count counts. One of them. False: no driver for that here.
+ * It must not be left to the code that was interrupted: KVM hears of the level again before that executes another instruction, so it may never
+ * get there.
  */
 extern volatile u32 wired_count;
+extern volatile bool wired_eoi_first;
 bool irq_wire(u32 gsi, void (*handler)(void));
 
 /*

@@ -178,7 +178,12 @@ TEST(intx_masks)
 	CHECK_EQ(set_irqs(INTX, UNMASK, 0, 1, NULL, NULL), 0);
 	reg_write(LKVM_VDEV_IRQ_FIRE, 0);
 	CHECK_EQ(event_take(event[0]), 0);
+	CHECK_EQ(set_irqs(INTX, TRIGGER, 0, 1, NULL, NULL), 0);	/* not by the loopback either */
+	CHECK_EQ(event_take(event[0]), 0);
 	enable(PCI_COMMAND_MEMORY);
+	CHECK_EQ(event_take(event[0]), 1);
+	enable(PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
+	enable(PCI_COMMAND_MEMORY);	/* which unmasks */
 	CHECK_EQ(event_take(event[0]), 1);
 	reg_write(LKVM_VDEV_IRQ_ACK, 1);
 	CHECK_EQ(teardown(INTX, 1), 0);
@@ -310,6 +315,76 @@ TEST(set_irqs_refusals)
 	CHECK_EQ(set_irqs(VFIO_PCI_NUM_IRQS, TRIGGER, 0, 0, NULL, NULL), -EINVAL);
 }
 
+/* Flags that vfio-pci refuses, or makes nothing of */
+TEST(set_irqs_odd_flags)
+{
+	enum { NONE = VFIO_IRQ_SET_DATA_NONE, BOOL = VFIO_IRQ_SET_DATA_BOOL, EVENTFD = VFIO_IRQ_SET_DATA_EVENTFD };
+	static const struct {
+		unsigned int flags, index, start, count;
+		int want;
+	} odd[] = {
+		{ NONE | TRIGGER | MASK, INTX, 0, 1, -ENOTTY },		/* one action, not two or none */
+		{ NONE | MASK | UNMASK, INTX, 0, 1, -ENOTTY },
+		{ NONE | TRIGGER | UNMASK, MSIX, 0, 1, -ENOTTY },
+		{ NONE, INTX, 0, 1, -ENOTTY },
+		{ NONE | TRIGGER | MASK, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, -ENOTTY },
+		{ TRIGGER, INTX, 0, 1, -EINVAL },			/* one kind of data */
+		{ NONE | BOOL | TRIGGER, INTX, 0, 1, -EINVAL },
+		{ BOOL | EVENTFD | TRIGGER, INTX, 0, 1, -EINVAL },
+		{ 1 << 6 | NONE | TRIGGER, INTX, 0, 1, -EINVAL },	/* nobody's */
+		{ BOOL | TRIGGER, INTX, 0, 0, -EINVAL },		/* only NONE switches off */
+		{ EVENTFD | TRIGGER, INTX, 0, 0, -EINVAL },
+		{ NONE | MASK, INTX, 0, 0, -EINVAL },
+		{ NONE | UNMASK, INTX, 0, 0, -EINVAL },
+		{ NONE | TRIGGER, INTX, 1, 0, -EINVAL },		/* there is no second one */
+		{ NONE | MASK, INTX, 0, 2, -EINVAL },
+		{ NONE | TRIGGER, INTX, 1, ~0u, -EINVAL },
+		{ BOOL | TRIGGER, VFIO_PCI_REQ_IRQ_INDEX, 0, 0, -EINVAL },
+		{ EVENTFD | TRIGGER, VFIO_PCI_REQ_IRQ_INDEX, 0, 0, -EINVAL },
+		{ NONE | TRIGGER, VFIO_PCI_REQ_IRQ_INDEX, 0, 0, -EINVAL },	/* it has none */
+		{ NONE | TRIGGER, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, -EINVAL },
+	};
+	struct {
+		struct vfio_irq_set set;
+		uint32_t data[2];
+	} s;
+	unsigned int i, wrong = 0;
+	int r;
+
+	CHECK_EQ(setup(INTX, 1), 0);
+	for (i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		s.set = (struct vfio_irq_set){ sizeof(s), odd[i].flags, odd[i].index, odd[i].start, odd[i].count };
+		s.data[0] = s.data[1] = ~0u;
+		r = ioctl(dev.fd, VFIO_DEVICE_SET_IRQS, &s) ? -errno : 0;
+		if (r != odd[i].want)
+			printf("# flags %#x index %u start %u count %u: %d\n", odd[i].flags, odd[i].index, odd[i].start, odd[i].count, r);
+		wrong += r != odd[i].want;
+	}
+	CHECK_EQ(wrong, 0);
+	reg_write(LKVM_VDEV_IRQ_FIRE, 0);
+	CHECK_EQ(event_take(event[0]), 1);	/* all this changed nothing */
+	reg_write(LKVM_VDEV_IRQ_ACK, 1);
+	CHECK_EQ(teardown(INTX, 1), 0);
+}
+
+/* A second eventfd to unmask by is refused while there is one. */
+TEST(unmask_eventfd_is_one)
+{
+	int unmask[2] = { new_event(), new_event() };
+
+	CHECK_EQ(setup(INTX, 1), 0);
+	CHECK_EQ(set_irqs(INTX, UNMASK, 0, 1, &unmask[0], NULL), 0);
+	CHECK_EQ(set_irqs(INTX, UNMASK, 0, 1, &unmask[1], NULL), -EBUSY);
+	CHECK_EQ(set_irqs(INTX, UNMASK, 0, 1, (int[]){ -1 }, NULL), 0);
+	CHECK_EQ(set_irqs(INTX, UNMASK, 0, 1, &unmask[1], NULL), 0);
+	CHECK_EQ(teardown(INTX, 1), 0);		/* takes it away, too */
+	CHECK_EQ(setup(INTX, 1), 0);
+	CHECK_EQ(set_irqs(INTX, UNMASK, 0, 1, &unmask[0], NULL), 0);
+	CHECK_EQ(teardown(INTX, 1), 0);
+	close(unmask[0]);
+	close(unmask[1]);
+}
+
 TEST(error_and_request_notices)
 {
 	int err = new_event(), req = new_event();
@@ -347,6 +422,8 @@ int main(int argc, char **argv)
 	RUN(msi_capability);
 	RUN(set_irqs_by_bool_and_none);
 	RUN(set_irqs_refusals);
+	RUN(set_irqs_odd_flags);
+	RUN(unmask_eventfd_is_one);
 	RUN(error_and_request_notices);
 	return tap_done();
 }

@@ -398,12 +398,31 @@ TEST(plus_against_what_is_removed_is_refused)
 	CHECK_EQ(reg(1, 0, R_ECX) >> 28 & 1, 1);	/* and nothing was changed */
 }
 
+TEST(plus_can_be_forced)
+{
+	struct error err;
+	u32 others;
+
+	make_amd();
+	others = cpuid_find(&table, 7, 0)->ecx &= ~BIT(28);
+	CHECK_EQ(cpu_spec_apply(&table, "host,+movdir64b", &err), -EINVAL);
+	CHECK_EQ(cpu_spec_apply(&table, "host,+movdir64b=force,+avx2,-avx", &err), -EINVAL);
+	CHECK_EQ(reg(7, 0, R_ECX), others);		/* nothing was changed */
+	CHECK_EQ(apply("host,+movdir64b=force"), 0);
+	CHECK_EQ(reg(7, 0, R_ECX), others | BIT(28));
+	CHECK_EQ(apply("host,+movdir64b=force,-movdir64b"), 0);
+	CHECK_EQ(reg(7, 0, R_ECX), others);
+	cpuid_drop_leaf(&table, 7);
+	CHECK_EQ(cpu_spec_apply(&table, "host,+movdir64b=force", &err), -EINVAL);
+}
+
 TEST(bad_specs_are_named)
 {
 	static const struct { const char *spec, *named; } bad[] = {
 		{ "", "host[" }, { "max", "host[" }, { "hosta", "host[" }, { "host,", "''" }, { "host,avx", "'avx'" },
 		{ "host,-", "'-'" }, { "host,-nosuch", "'nosuch'" }, { "host,+av", "'av'" }, { "host,-avx,,-sse", "''" },
 		{ "host,-avx,+sse9", "'sse9'" },
+		{ "host,-avx=force", "'avx=force'" }, { "host,+=force", "'=force'" }, { "host,+sse9=force", "'sse9'" }, { "host,+avx=force", "'avx'" },
 	};
 	struct error err;
 	unsigned int i;
@@ -441,6 +460,7 @@ int main(void)
 	RUN(plain_host_changes_nothing);
 	RUN(plus_needs_kvm_to_have_it);
 	RUN(plus_against_what_is_removed_is_refused);
+	RUN(plus_can_be_forced);
 	RUN(bad_specs_are_named);
 	free(table.e);
 	return tap_done();

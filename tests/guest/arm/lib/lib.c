@@ -15,6 +15,7 @@ void ap_main(void);
 void guest_trapped(u64 esr, u64 elr, u64 far);
 
 volatile u32 irq_count[16], wired_count;
+volatile bool wired_eoi_first;
 static u64 level1[2][512] __attribute__((aligned(4096)));	/* the first TiB */
 static u8 ap_stacks[CPUS_MAX][AP_STACK] __attribute__((aligned(16)));
 static volatile u32 ap_here, ap_done;

@@ -11,6 +11,7 @@ void ap_main(void);
 void guest_trapped(u64 cause, u64 pc, u64 value);
 
 volatile u32 irq_count[16], wired_count;
+volatile bool wired_eoi_first;
 u32 boot_hart;
 static u8 ap_stacks[CPUS_MAX][AP_STACK] __attribute__((aligned(16)));
 static volatile u32 ap_here, ap_done;

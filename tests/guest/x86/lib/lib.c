@@ -12,6 +12,7 @@ extern u64 page_pml4[], page_pdpt[];
 extern char irq_stubs[];
 
 volatile u32 irq_count[16], wired_count;
+volatile bool wired_eoi_first;
 static u64 page_pd[8][512] __attribute__((aligned(4096)));
 static unsigned int pds;
 
@@ -99,9 +100,14 @@ struct frame;
 
 static __attribute__((interrupt, target("general-regs-only"))) void wired(struct frame *f)
 {
+	bool early = wired_eoi_first;
+
 	wired_count++;
+	if (early)
+		write32(LAPIC + 0xb0, 0);
 	wired_handler();
-	write32(LAPIC + 0xb0, 0);
+	if (!early)
+		write32(LAPIC + 0xb0, 0);
 }
 
 /* [82093AA 3.2] */
