@@ -16,8 +16,8 @@ icount_arch x86_64
 $CC -O2 -Wall -D_GNU_SOURCE -static -o "$work/io-guest" bench/io-guest.c
 $CC -O2 -Wall -D_GNU_SOURCE -static -o "$work/io-peer" bench/io-peer.c
 $CC -O2 -static -o "$work/boot-count" bench/boot-count.c	# also a clock: an emulated host that sleeps may not wake up
-make_initramfs "$work/blk.cpio" "$kernel" "$work/io-guest" virtio_pci virtio_blk
-make_initramfs "$work/net.cpio" "$kernel" "$work/io-guest" virtio_pci virtio_net
+make_initramfs "$work/blk.cpio" "$busybox" "$kernel" "$work/io-guest" virtio_pci virtio_blk
+make_initramfs "$work/net.cpio" "$busybox" "$kernel" "$work/io-guest" virtio_pci virtio_net
 icount_base tun vhost_net
 
 # options VMM SUBJECT: the command line's part that differs

@@ -3,10 +3,14 @@
  * boot-count OUT CMD...: runs CMD, its output in the file OUT, and prints "STATUS NS EXITS IO MMIO": how it ended, the nanoseconds it
  * took (under QEMU's -icount shift=0 one of them is one instruction of the whole host), and how often KVM left the guest, from
  * debugfs. These counters die with the VM, so they are read again and again meanwhile: the last SAMPLE_NS are not in them.
+ *
+ * A guest that prints a line "COUNT ..." and sleeps for some SAMPLE_NS has it repeated by us with the counters at that time, EXITS IO MMIO, and the
+ * nanoseconds in which the host's one CPU was not idle. So has any other program that does.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,17 +49,59 @@ static void sample(unsigned long long *max)
 	}
 }
 
+/* How long each CPU has been idle, to the nanosecond. */
+static unsigned long long idle(void)
+{
+	unsigned long long v, sum = 0;
+	char line[256];
+	FILE *f = fopen("/proc/timer_list", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, " .idle_sleeptime : %llu", &v) == 1 || sscanf(line, " .iowait_sleeptime: %llu", &v) == 1)
+			sum += v;
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+/* What has come since the last look; a line may be in it only in part. */
+static void marks(FILE *log, unsigned long long *max)
+{
+	static char line[256];
+	static size_t len;
+	int c;
+
+	clearerr(log);
+	while ((c = fgetc(log)) != EOF) {
+		if (c != '\n') {
+			if (len < sizeof(line) - 1 && c != '\r')
+				line[len++] = (char)c;
+			continue;
+		}
+		line[len] = '\0';
+		len = 0;
+		if (strncmp(line, "COUNT ", 6))
+			continue;
+		sample(max);
+		printf("%s %llu %llu %llu %llu\n", line, max[0], max[1], max[2], now() - idle());
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct timespec step = { .tv_nsec = SAMPLE_NS };
 	unsigned long long max[COUNTERS] = { 0 }, t;
 	int status = 0, null, out;
+	FILE *log;
 	pid_t pid;
 
 	if (argc < 3)
 		return 2;
 	null = open("/dev/null", O_RDONLY);
 	out = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	log = fopen(argv[1], "r");
+	if (!log)
+		return 2;
 	t = now();
 	pid = fork();
 	if (!pid) {
@@ -67,6 +113,7 @@ int main(int argc, char **argv)
 	}
 	while (waitpid(pid, &status, WNOHANG) == 0) {
 		sample(max);
+		marks(log, max);
 		nanosleep(&step, NULL);
 	}
 	t = now() - t;

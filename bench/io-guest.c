@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * /init of the guest of bench/60-io.sh: loads the modules that lie in /lib/modules, does what "io=" on the kernel's command line says, prints
- * "IO NAME NANOSECONDS-AN-OPERATION" for each measure, and resets the machine.
+ * /init of the guest of bench/60-io.sh and 90-vfio.sh: loads the modules that lie in /lib/modules, does what "io=" on the kernel's command line says, prints
+ * "IO NAME NANOSECONDS-AN-OPERATION" for each measure, and resets the machine. Before each measure it says "COUNT begin", after it
+ * "COUNT NAME OPERATIONS", for bench/boot-count.c. Run by anyone else, on a host, it only measures; the host's command line says what.
  *
  *	io=blk				/dev/vda, around the page cache
+ *	io=nvme				/dev/nvme0n1, the same
  *	io=net guest=A.B.C.D peer=A.B.C.D	eth0, against bench/io-peer.c
  */
 #include <arpa/inet.h>
@@ -27,16 +29,26 @@ enum {
 	SMALL = 4096, SMALL_OPS = 1500, LARGE = 1 << 20, LARGE_OPS = 48,
 	STREAM = 12 << 20, MESSAGE = 64, ROUNDS = 1500,
 	PORT = 5001,
+	COUNT_US = 60000,
+	SETTLE_US = 1500000,		/* what a kernel still does after its boot */
 };
 
 static char params[4096];
 
-static void die(const char *what)
+static __attribute__((noreturn)) void end(int status)
 {
-	printf("IO failed: %s: %s\n", what, strerror(errno));
+	fflush(stdout);
+	if (getpid() != 1)
+		exit(status);
 	reboot(RB_AUTOBOOT);
 	for (;;)
 		pause();
+}
+
+static __attribute__((noreturn)) void die(const char *what)
+{
+	printf("IO failed: %s: %s\n", what, strerror(errno));
+	end(1);
 }
 
 static const char *param(const char *name)
@@ -58,9 +70,18 @@ static uint64_t now(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static void report(const char *name, uint64_t ns, unsigned int ops)
+static void begin(void)
 {
-	printf("IO %s %llu\n", name, (unsigned long long)(ns / ops));
+	printf("COUNT begin\n");
+	usleep(COUNT_US);
+}
+
+static void report(const char *name, uint64_t began, unsigned int ops)
+{
+	uint64_t ns = now() - began;
+
+	printf("IO %s %llu\nCOUNT %s %u\n", name, (unsigned long long)(ns / ops), name, ops);
+	usleep(COUNT_US);
 }
 
 static void load_modules(void)
@@ -84,10 +105,10 @@ static void load_modules(void)
 static void transfer(int fd, void *buf, size_t size, uint64_t off, int write)
 {
 	if ((write ? pwrite(fd, buf, size, (off_t)off) : pread(fd, buf, size, (off_t)off)) != (ssize_t)size)
-		die("/dev/vda");
+		die("the disk");
 }
 
-static void blk(void)
+static void blk(const char *disk)
 {
 	static const char *const name[2][2] = { { "read-4k", "write-4k" }, { "read-1M", "write-1M" } };
 	uint32_t random = 12345;
@@ -95,23 +116,25 @@ static void blk(void)
 	uint64_t size, t;
 	void *buf;
 
-	for (i = 0; (fd = open("/dev/vda", O_RDWR | O_DIRECT)) < 0 && i < 200; i++)
+	for (i = 0; (fd = open(disk, O_RDWR | O_DIRECT)) < 0 && i < 200; i++)
 		usleep(10000);
 	if (fd < 0 || posix_memalign(&buf, 4096, LARGE))
-		die("/dev/vda");
+		die(disk);
 	memset(buf, 0x5a, LARGE);
 	size = (uint64_t)lseek(fd, 0, SEEK_END);
 	for (write = 0; write < 2; write++) {
+		begin();
 		t = now();
 		for (i = 0; i < SMALL_OPS; i++) {
 			random = random * 1664525 + 1013904223;
 			transfer(fd, buf, SMALL, (random >> 4) % (size / SMALL) * SMALL, write);
 		}
-		report(name[0][write], now() - t, SMALL_OPS);
+		report(name[0][write], t, SMALL_OPS);
+		begin();
 		t = now();
 		for (i = 0; i < LARGE_OPS; i++)
 			transfer(fd, buf, LARGE, (uint64_t)i * LARGE % (size - LARGE), write);
-		report(name[1][write], now() - t, LARGE_OPS);
+		report(name[1][write], t, LARGE_OPS);
 	}
 }
 
@@ -171,6 +194,7 @@ static void net(void)
 	int fd, i;
 
 	net_up();
+	begin();
 	fd = dial('S');
 	t = now();
 	for (left = STREAM; left; left -= (size_t)n) {
@@ -179,15 +203,17 @@ static void net(void)
 			die("write");
 	}
 	receive(fd, buf, 1, 1);		/* it has it all */
-	report("stream-out-64k", now() - t, STREAM / sizeof(buf));
+	report("stream-out-64k", t, STREAM / sizeof(buf));
 	close(fd);
 
+	begin();
 	fd = dial('R');
 	t = now();
 	receive(fd, buf, sizeof(buf), STREAM);
-	report("stream-in-64k", now() - t, STREAM / sizeof(buf));
+	report("stream-in-64k", t, STREAM / sizeof(buf));
 	close(fd);
 
+	begin();
 	fd = dial('P');
 	t = now();
 	for (i = 0; i < ROUNDS; i++) {
@@ -195,7 +221,7 @@ static void net(void)
 			die("write");
 		receive(fd, buf, MESSAGE, MESSAGE);
 	}
-	report("round-trip-64", now() - t, ROUNDS);
+	report("round-trip-64", t, ROUNDS);
 }
 
 int main(void)
@@ -203,18 +229,22 @@ int main(void)
 	int fd;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	mount("dev", "/dev", "devtmpfs", 0, NULL);
-	mount("proc", "/proc", "proc", 0, NULL);
+	if (getpid() == 1) {
+		mount("dev", "/dev", "devtmpfs", 0, NULL);
+		mount("proc", "/proc", "proc", 0, NULL);
+	}
 	fd = open("/proc/cmdline", O_RDONLY);
 	if (fd < 0 || read(fd, params, sizeof(params) - 1) <= 0)
 		die("/proc/cmdline");
-	load_modules();
+	if (getpid() == 1)
+		load_modules();
+	usleep(SETTLE_US);
 	if (!strcmp(param("io="), "blk"))
-		blk();
+		blk("/dev/vda");
+	else if (!strcmp(param("io="), "nvme"))
+		blk("/dev/nvme0n1");
 	else
 		net();
 	printf("IO end\n");
-	reboot(RB_AUTOBOOT);
-	for (;;)
-		pause();
+	end(0);
 }
