@@ -2,10 +2,10 @@
 /*
  * lkvm's migration module (vfio/migration*.c, dirty.c) on two real devices, alike, of lkvm_vdev, without a guest:
  *
- *	vfio-migration PROTOCOL ABILITIES WAY DEVICE DEVICE
+ *	vfio-migration PROTOCOL ABILITIES WAY IOMMU DEVICE DEVICE
  *
  * PROTOCOL is the one asked for, "v1" or "v2"; ABILITIES are VFIO_MIG_CAN_* that are to be found; WAY is "device" or "iommu",
- * how dirty pages are to be found. vfio-migration.sh compiles it.
+ * how dirty pages are to be found, or "all" where they are not; IOMMU is "group" or "iommufd". vfio-migration.sh compiles it.
  *
  * links: vfio/sys.c vfio/info.c vfio/path.c vfio/device.c vfio/group.c vfio/group-map.c vfio/iommufd.c vfio/iommu.c vfio/kvm.c
  * links: vfio/migration.c vfio/migration-save.c vfio/migration-v1.c vfio/migration-v2.c vfio/dirty.c
@@ -22,7 +22,7 @@
 #include "tests/tap.h"
 #include "uapi/lkvm/vdev.h"
 #include "util/json.h"
-#include "vfio/migration.h"
+#include "vfio/migration-protocol.h"
 #include "vmm/vm.h"
 
 enum { PAGE = 4096, RAM_PAGES = 1024, LOW = 0x100000, HIGH = 0x40000000, BAR2_SIZE = 65536, STREAM_MAX = 4 << 20, FIFO = 5 };
@@ -198,8 +198,8 @@ TEST(the_device_offers_what_it_was_made_with)
 	json_end(&b);
 	printf("# %.*s\n", (int)b.len, b.s);
 	strbuf_free(&b);
-	CHECK_STR(vfio_migration_protocol(dev[0]->migration), protocol);
-	CHECK_EQ(vfio_migration_abilities(dev[0]->migration), abilities);
+	CHECK_STR(dev[0]->migration->ops->name, protocol);
+	CHECK_EQ(dev[0]->migration->abilities, abilities);
 	CHECK_EQ(vfio_migration_state(dev[0]->migration), VFIO_MIG_RUNNING);
 }
 
@@ -419,14 +419,37 @@ static bool bit(const u64 *bits, unsigned int i)
 	return bits[i / 64] >> i % 64 & 1;
 }
 
+static enum vfio_dirty_way way_wanted(void)
+{
+	if (!strcmp(way, "all"))
+		return VFIO_DIRTY_ALL;
+	return !strcmp(way, "device") ? VFIO_DIRTY_DEVICE : VFIO_DIRTY_IOMMU;
+}
+
+TEST(where_nothing_is_found_all_pages_count)
+{
+	u64 low[RAM_PAGES / 64] = { 0 };
+	struct vfio_dirty *d;
+
+	if (way_wanted() != VFIO_DIRTY_ALL)
+		SKIP("there is a way to find them");
+	CHECK_EQ(vfio_dirty_start(&vm, &d, &err), 0);
+	CHECK_EQ(vfio_dirty_way_of(d, dev[0]), VFIO_DIRTY_ALL);
+	CHECK_EQ(vfio_dirty_read(d, LOW, RAM_PAGES * PAGE, low), 0);
+	CHECK_EQ(count(low), RAM_PAGES);
+	vfio_dirty_stop(d);
+}
+
 TEST(pages_that_devices_write_are_found_once)
 {
 	u64 low[RAM_PAGES / 64] = { 0 }, high[RAM_PAGES / 64] = { 0 };
 	struct vfio_dirty *d;
 
+	if (way_wanted() == VFIO_DIRTY_ALL)
+		SKIP("there is no way to find them");
 	CHECK(fill(dev[0], 22) && fill(dev[1], 23));
 	CHECK_EQ(vfio_dirty_start(&vm, &d, &err), 0);
-	CHECK_EQ(vfio_dirty_way_of(d, dev[0]), !strcmp(way, "device") ? VFIO_DIRTY_DEVICE : VFIO_DIRTY_IOMMU);
+	CHECK_EQ(vfio_dirty_way_of(d, dev[0]), way_wanted());
 	CHECK_EQ(vfio_dirty_way_of(d, dev[1]), vfio_dirty_way_of(d, dev[0]));
 	CHECK(dma_fill(dev[0], LOW, 4) && dma_fill(dev[0], LOW + 5 * PAGE + 4092, 8) && dma_fill(dev[1], HIGH + 1023ULL * PAGE, PAGE));
 	CHECK_EQ(*(u32 *)vm.mem.ram[0].hva, 0x5a5a5a5a);
@@ -454,7 +477,7 @@ TEST(pages_that_devices_write_are_found_once)
 
 /* --- */
 
-static int setup(char **path)
+static int setup(const char *iommu, char **path)
 {
 	static const u64 gpa[] = { LOW, HIGH };
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), r = 0;
@@ -474,6 +497,7 @@ static int setup(char **path)
 	}
 	for (i = 0; r >= 0 && i < ARRAY_SIZE(dev); i++) {
 		cfg[i] = (struct vfio_config){ .device = path[i], .option = "--vfio",
+					       .iommu = !strcmp(iommu, "group") ? VFIO_IOMMU_GROUP : VFIO_IOMMU_IOMMUFD,
 					       .migration = !strcmp(protocol, "v1") ? VFIO_MIGRATION_V1 : VFIO_MIGRATION_V2 };
 		r = vfio_device_open(&vm, &cfg[i], &dev[i], &err);
 		if (r >= 0)
@@ -486,12 +510,12 @@ int main(int argc, char **argv)
 {
 	unsigned int i;
 
-	if (argc != 6)
+	if (argc != 7)
 		return 2;
 	protocol = argv[1];
 	abilities = (unsigned int)atoi(argv[2]);
 	way = argv[3];
-	if (setup(argv + 4) < 0) {
+	if (setup(argv[4], argv + 5) < 0) {
 		printf("Bail out! %s\n", err.msg);
 		return 1;
 	}
@@ -504,6 +528,7 @@ int main(int argc, char **argv)
 	RUN(a_device_that_fails_is_told_and_recovers);
 	RUN(both_are_quiet_before_one_stops);
 	RUN(pages_that_devices_write_are_found_once);
+	RUN(where_nothing_is_found_all_pages_count);
 	for (i = 0; i < ARRAY_SIZE(dev); i++) {
 		vfio_migration_free(dev[i]->migration);
 		vfio_device_close(dev[i]);

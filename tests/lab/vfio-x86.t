@@ -41,7 +41,7 @@ is "$(pins)" "$pinned" "what is refused leaves nothing pinned"
 # --- killed in the middle of traffic
 
 seed=100
-PARAMS="lkvm.seed=$seed lkvm.given=8086:10d3" start $usual 1 given-busy --vfio-pci "$e1000e"
+PARAMS="lkvm.seed=$seed lkvm.given=8086:10d3" start $usual 1 given-busy --vfio "$e1000e,on-request=report"
 wait_for out 'given: busy=[1-9]' 90
 ok $? "a card has traffic"
 [ "$(locked $pid)" -ge 262144 ]

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The modules of kernel/ on a host kernel with KASAN and lockdep ("mkkernel debug"): what kernel-vdev.t and kernel-migration.t do, then lkvm_pvlock
+# and lkvm_ones. The kernel takes long to build, once, and is slow.
+
+. "$(dirname "$0")/lab.sh"
+lab_only x86_64 -- "the kernel of our own is for x86-64"
+[ "${LAB-}${LAB_FULL-}" ] || lab_skip "a kernel with KASAN and lockdep is slow, to build and to run; LAB_FULL=1 does it"
+export LAB_KERNELS=own-debug
+. "$here/programs.sh"
+
+if [ -z "${LAB-}" ]; then
+	"$here/mkkernel" debug >/dev/null || lab_skip "no host kernel with KASAN and lockdep (see above)"
+	for test in kernel-vdev kernel-migration; do
+		"$here/$test.t" >"$LAB_BIN/said"
+		status=$?
+		as_ours $test <"$LAB_BIN/said"
+		is "$status $ours" "0 all" "$test: comes to its end"
+	done
+fi
+compile_program pvlock
+compile_program ones
+programs_on_hosts "$0" 30
+
+dmesg -C
+for name in pvlock ones; do
+	insmod "$LAB_MODULES/lkvm_$name.ko" 2>err
+	ok $? "$name: loads" || evidence err
+	program $name $name
+	rmmod lkvm_$name 2>err
+	ok $? "$name: unloads" || evidence err
+done
+kernel_is_quiet
+done_testing
