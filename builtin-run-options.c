@@ -387,7 +387,7 @@ static const struct option_def run_options[] = {
 	{ 0, "vfio-pci", "[dom:]bus:dev.fn", "give the guest that PCI device of the host's", opt_vfio },
 	{ 0, "vfio", "device[,opt...]",
 	  "give the guest a VFIO device: a PCI address, a path (mdev, /dev/vfio/devices/vfioN) or fd:N; iommu=auto|group|iommufd, rom=on|off, "
-	  "romfile=FILE, on-error=stop|report, migration=auto|v2|v1|off, aer, p2p", opt_vfio },
+	  "romfile=FILE, on-error=stop|report, on-request=auto|unplug|poweroff|report, migration=auto|v2|v1|off, aer, p2p", opt_vfio },
 	{ 0, "virtio-transport", "pci|pci-legacy|mmio|mmio-legacy", "how virtio devices are attached", opt_transport },
 	{ 0, "virtio-packed", NULL, "offer packed virtqueues", option_bool, RUN_OPT(cfg.virtio_packed) },
 	{ 0, "virtio-in-order", NULL, "offer in-order completion", option_bool, RUN_OPT(cfg.virtio_in_order) },

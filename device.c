@@ -99,27 +99,41 @@ void devices_start(struct vm *vm)
 			dev->ops->start(dev);
 }
 
+static void free_device(struct device *dev)
+{
+	list_del(&dev->node);
+	dev->ops->free(dev);
+}
+
+void device_remove(struct device *dev)
+{
+	assert(dev->ops->leave);
+	dev->ops->leave(dev);
+	free_device(dev);
+}
+
 void devices_free(struct vm *vm)
 {
-	struct device *dev;
-
-	while (!list_empty(&vm->devices)) {
-		dev = list_entry(vm->devices.prev, struct device, node);
-		list_del(&dev->node);
-		dev->ops->free(dev);
-	}
+	while (!list_empty(&vm->devices))
+		free_device(list_entry(vm->devices.prev, struct device, node));
 }
 
 int devices_save(struct vm *vm, struct state_writer *w, struct error *err)
 {
 	struct device *dev;
+	int r;
 
 	list_for_each(dev, &vm->devices, node)
 		if (!dev->ops->save || !dev->ops->load)
 			return error_set(err, -EOPNOTSUPP, "%s cannot be saved", dev->name);
-	list_for_each(dev, &vm->devices, node)
-		dev->ops->save(dev, w);
-	return w->buf.failed ? error_set_errno(err, -ENOMEM, "saving devices") : 0;
+	list_for_each(dev, &vm->devices, node) {
+		r = dev->ops->save(dev, w, err);
+		if (r < 0)
+			return r;
+		if (w->buf.failed)
+			return error_set_errno(err, -ENOMEM, "state of %s", dev->name);
+	}
+	return 0;
 }
 
 int devices_load(struct vm *vm, struct state_reader *r, struct error *err)

@@ -429,7 +429,7 @@ static void host_reset(struct device *dev)
 }
 
 /* All-ones slots are no state: they come back with the first read. */
-static void host_save(struct device *dev, struct state_writer *w)
+static int host_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct pci_host *host = container_of(dev, struct pci_host, dev);
 
@@ -437,6 +437,7 @@ static void host_save(struct device *dev, struct state_writer *w)
 	state_put_u32(w, host->cf8);
 	pci_dev_save(&host->bridge, w);
 	state_end(w);
+	return 0;
 }
 
 static int host_load(struct device *dev, struct state_reader *r)

@@ -56,6 +56,7 @@ struct pci_host {
 	struct io_region ecam, config_address, config_data;
 	u32 cf8;			/* CONFIG_ADDRESS */
 	struct log_rate rate;
+	struct pci_eject *eject;	/* borrowed: pci-eject.c's; NULL: no function can be given back. Fixed while vCPUs run */
 
 	bool holes_off;			/* KVM cannot, or refused once */
 	void *ones;			/* owned mapping; NULL: not before the first hole */

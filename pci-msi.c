@@ -117,7 +117,7 @@ int pci_intx_gsi(const struct pci_dev *pdev, u32 *ret_gsi)
 
 	if (!pin || !pdev->host)
 		return -EINVAL;
-	*ret_gsi = pdev->host->cfg.intx_gsi[(pdev->devfn / 8 + pin - 1) % PCI_INTX_LINES];
+	*ret_gsi = pdev->host->cfg.intx_gsi[pci_intx_line(pdev->devfn / 8, pin)];
 	return 0;
 }
 

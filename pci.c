@@ -224,7 +224,6 @@ static u64 bar_address(const struct pci_dev *pdev, unsigned int bar)
 	}
 }
 
-
 static void put_bar(u8 *config, const struct pci_dev *pdev, unsigned int bar, u64 addr)
 {
 	u8 *reg = config + pci_bar_offset(bar);
@@ -335,11 +334,6 @@ static void decode_nothing_locked(struct pci_dev *pdev)
 
 /* --- config space --- */
 
-static bool touches(unsigned int off, unsigned int size, unsigned int reg, unsigned int len)
-{
-	return off < reg + len && reg < off + size;
-}
-
 u32 pci_dev_config_read_locked(struct pci_dev *pdev, unsigned int off, unsigned int size)
 {
 	u32 val;
@@ -349,7 +343,7 @@ u32 pci_dev_config_read_locked(struct pci_dev *pdev, unsigned int off, unsigned 
 		return (u32)ones(size);
 	val = (u32)get_le(pdev->config + off, size);
 	/* [pci-3.0 6.2.3] Interrupt Status is the device's state, INTx Disable or not */
-	if (touches(off, size, PCI_STATUS, 1) && atomic_load(&pdev->intx_asserted))
+	if (pci_touches(off, size, PCI_STATUS, 1) && atomic_load(&pdev->intx_asserted))
 		val |= PCI_STATUS_INTERRUPT << (PCI_STATUS - off) * 8;
 	pci_msi_config_read(pdev, off, size, &val);
 	if (pdev->pops->config_read)
@@ -368,14 +362,14 @@ void pci_dev_config_write_locked(struct pci_dev *pdev, unsigned int off, unsigne
 	new &= ~(val & (u32)get_le(pdev->w1c + off, size));
 	put_le(pdev->config + off, size, new);
 
-	if (touches(off, size, PCI_COMMAND, 2)) {
+	if (pci_touches(off, size, PCI_COMMAND, 2)) {
 		pthread_mutex_lock(&pdev->irq_lock);
 		pdev->intx_disabled = get_le16(pdev->config + PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE;
 		pci_intx_update_locked(pdev);
 		pthread_mutex_unlock(&pdev->irq_lock);
 	}
-	if (touches(off, size, PCI_COMMAND, 2) || touches(off, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS) ||
-	    touches(off, size, PCI_ROM_ADDRESS, 4))
+	if (pci_touches(off, size, PCI_COMMAND, 2) || pci_touches(off, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS) ||
+	    pci_touches(off, size, PCI_ROM_ADDRESS, 4))
 		decode_locked(pdev);
 	pci_msi_config_written(pdev, off, size);
 	if (pdev->pops->config_written)
@@ -401,28 +395,93 @@ static void update_multifunction_locked(struct pci_host *host, unsigned int devi
 	}
 }
 
-static int choose_devfn_locked(const struct pci_host *host)
+/* The INTx line of a function as @devfn; -1: it has none. */
+static int line_of(const struct pci_dev *pdev, unsigned int devfn)
 {
-	unsigned int device, i;
+	unsigned int pin = pdev->config[PCI_INTERRUPT_PIN];
+
+	return pin ? (int)pci_intx_line(devfn / 8, pin) : -1;
+}
+
+/* A function with a pin on @line whose level is KVM's, or is not; or NULL. */
+static const struct pci_dev *on_line_locked(const struct pci_host *host, int line, bool by_kvm)
+{
+	unsigned int i;
+
+	for (i = 0; i < PCI_FUNCTIONS; i++)
+		if (host->fn[i] && host->fn[i]->intx_by_kvm == by_kvm && line_of(host->fn[i], i) == line)
+			return host->fn[i];
+	return NULL;
+}
+
+const char *pci_intx_rival(const struct pci_dev *pdev)
+{
+	struct pci_host *host = pdev->host;
+	const struct pci_dev *other = NULL;
+	int line;
+
+	if (!host || !host->cfg.intx_one_level)
+		return NULL;
+	pthread_mutex_lock(&host->lock);
+	line = line_of(pdev, pdev->devfn);
+	if (line >= 0)
+		other = on_line_locked(host, line, !pdev->intx_by_kvm);
+	pthread_mutex_unlock(&host->lock);
+	return other ? pci_dev_name(other) : NULL;
+}
+
+/*
+ * How far device number @device is from what @pdev should have, 0: not at all. Where KVM keeps one level a line, a function that KVM drives
+ * has a line of its own, or else one that only such functions are on, since KVM asks them all again at an end of interrupt. The others,
+ * which are many and come first, leave KEPT_LINE to those until the rest of the bus is full.
+ */
+static unsigned int line_cost_locked(const struct pci_host *host, const struct pci_dev *pdev, unsigned int device)
+{
+	enum { KEPT_LINE = 0 };		/* has one number less than the others for the rest: the bridge's */
+	int line = line_of(pdev, device * 8);
+
+	if (line < 0 || !host->cfg.intx_one_level)
+		return 0;
+	if (on_line_locked(host, line, !pdev->intx_by_kvm))
+		return 2;
+	return pdev->intx_by_kvm ? on_line_locked(host, line, true) != NULL : line == KEPT_LINE;
+}
+
+static bool device_free_locked(const struct pci_host *host, unsigned int device)
+{
+	unsigned int i;
+
+	for (i = 0; i < 8; i++)
+		if (host->fn[device * 8 + i])
+			return false;
+	return true;
+}
+
+/* The first of those that cost least. */
+static int choose_devfn_locked(const struct pci_host *host, const struct pci_dev *pdev)
+{
+	unsigned int device, cost, least = ~0U;
+	int ret = -ENOSPC;
 
 	for (device = 0; device < PCI_FUNCTIONS / 8; device++) {
-		for (i = 0; i < 8 && !host->fn[device * 8 + i]; i++)
-			;
-		if (i == 8)
-			return (int)device * 8;
+		if (!device_free_locked(host, device))
+			continue;
+		cost = line_cost_locked(host, pdev, device);
+		if (cost < least) {
+			least = cost;
+			ret = (int)device * 8;
+		}
 	}
-	return -ENOSPC;
+	return ret;
 }
 
 int pci_plug(struct pci_host *host, struct pci_dev *pdev, int devfn)
 {
-	unsigned int line;
-	u8 pin = pdev->config[PCI_INTERRUPT_PIN];
-	int r = 0;
+	int line, r = 0;
 
 	pthread_mutex_lock(&host->lock);
 	if (devfn < 0)
-		devfn = choose_devfn_locked(host);
+		devfn = choose_devfn_locked(host, pdev);
 	else if (devfn >= PCI_FUNCTIONS)
 		devfn = -ENOSPC;
 	else if (host->fn[devfn])
@@ -431,8 +490,8 @@ int pci_plug(struct pci_host *host, struct pci_dev *pdev, int devfn)
 		r = devfn;
 		goto out;
 	}
-	if (pin) {
-		line = ((unsigned int)devfn / 8 + pin - 1) % PCI_INTX_LINES;
+	line = line_of(pdev, (unsigned int)devfn);
+	if (line >= 0) {
 		r = irq_line_get(host->dev.vm, host->cfg.intx_gsi[line], &pdev->intx);
 		if (r < 0)
 			goto out;

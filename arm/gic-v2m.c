@@ -68,10 +68,11 @@ static void v2m_write(struct io_region *r, u64 off, u64 val, unsigned int size)
 
 static const struct io_ops v2m_io = { .read = v2m_read, .write = v2m_write, .sizes = 4 };
 
-static void v2m_save(struct device *dev, struct state_writer *w)
+static int v2m_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	state_begin(w, dev->name, VERSION);
 	state_end(w);
+	return 0;
 }
 
 static int v2m_load(struct device *dev, struct state_reader *r)

@@ -190,7 +190,7 @@ static void interrupt_map(struct writer *w, const struct pci_host_config *cfg)
 			cell[3] = pin;
 			cell[4] = w->irq->phandle;
 			cell += 5 + w->irq->address_cells;
-			w->irq->specifier(cfg->intx_gsi[(slot + pin - 1) % PCI_INTX_LINES], true, cell);
+			w->irq->specifier(cfg->intx_gsi[pci_intx_line(slot, pin)], true, cell);
 			cell += w->irq->cells;
 		}
 	}

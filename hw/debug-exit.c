@@ -45,10 +45,11 @@ static void debug_exit_write(struct io_region *r, u64 off, u64 val, unsigned int
 
 static const struct io_ops debug_exit_io = { .read = debug_exit_read, .write = debug_exit_write, .sizes = 1 | 2 | 4 };
 
-static void debug_exit_save(struct device *dev, struct state_writer *w)
+static int debug_exit_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	state_begin(w, dev->name, VERSION);
 	state_end(w);
+	return 0;
 }
 
 static int debug_exit_load(struct device *dev, struct state_reader *r)

@@ -382,7 +382,7 @@ static void flash_reset(struct device *dev)
 }
 
 /* What the array holds is the file's, and does not travel. */
-static void flash_save(struct device *dev, struct state_writer *w)
+static int flash_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct flash *f = container_of(dev, struct flash, dev);
 	unsigned int i;
@@ -401,6 +401,7 @@ static void flash_save(struct device *dev, struct state_writer *w)
 	state_put_bytes(w, f->block_lock, sizeof(f->block_lock));
 	pthread_mutex_unlock(&f->lock);
 	state_end(w);
+	return 0;
 }
 
 /* Could the writes of a guest have led to this? */

@@ -208,7 +208,7 @@ static u8 *saved(struct pl061 *g, unsigned int i)
 	return i < ARRAY_SIZE(regs) ? regs[i] : NULL;
 }
 
-static void pl061_save(struct device *dev, struct state_writer *w)
+static int pl061_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct pl061 *g = container_of(dev, struct pl061, dev);
 	unsigned int i;
@@ -220,6 +220,7 @@ static void pl061_save(struct device *dev, struct state_writer *w)
 	state_put_u8(w, g->seen);
 	pthread_mutex_unlock(&g->lock);
 	state_end(w);
+	return 0;
 }
 
 static int pl061_load(struct device *dev, struct state_reader *r)

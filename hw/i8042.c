@@ -217,7 +217,7 @@ static void i8042_reset(struct device *dev)
 	pthread_mutex_unlock(&k->lock);
 }
 
-static void i8042_save(struct device *dev, struct state_writer *w)
+static int i8042_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct i8042 *k = container_of(dev, struct i8042, dev);
 
@@ -228,6 +228,7 @@ static void i8042_save(struct device *dev, struct state_writer *w)
 	state_put_u8(w, k->expects);
 	state_put_bytes(w, k->ram, sizeof(k->ram));
 	state_end(w);
+	return 0;
 }
 
 static int i8042_load(struct device *dev, struct state_reader *r)

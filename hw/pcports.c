@@ -74,7 +74,7 @@ static void pcports_reset(struct device *dev)
 	p->reset.value = 0;
 }
 
-static void pcports_save(struct device *dev, struct state_writer *w)
+static int pcports_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct pcports *p = container_of(dev, struct pcports, dev);
 
@@ -83,6 +83,7 @@ static void pcports_save(struct device *dev, struct state_writer *w)
 	state_put_u8(w, p->a.value);
 	state_put_u8(w, p->reset.value);
 	state_end(w);
+	return 0;
 }
 
 static int pcports_load(struct device *dev, struct state_reader *r)

@@ -68,11 +68,12 @@ static void power_reset(struct device *dev)
 	set_events(container_of(dev, struct power, dev), ~0U, 0);
 }
 
-static void power_save(struct device *dev, struct state_writer *w)
+static int power_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	state_begin(w, dev->name, VERSION);
 	state_put_u32(w, container_of(dev, struct power, dev)->events);
 	state_end(w);
+	return 0;
 }
 
 static int power_load(struct device *dev, struct state_reader *r)
@@ -110,17 +111,29 @@ static const struct device_ops power_ops = {
 	.reset = power_reset, .save = power_save, .load = power_load, .free = power_free, .power_button = power_button,
 };
 
-int power_button_press(struct vm *vm)
+static struct device *find_button(const struct vm *vm)
 {
 	struct device *dev;
 
-	list_for_each(dev, &vm->devices, node) {
-		if (dev->ops->power_button) {
-			dev->ops->power_button(dev);
-			return 0;
-		}
-	}
-	return -ENODEV;
+	list_for_each(dev, &vm->devices, node)
+		if (dev->ops->power_button)
+			return dev;
+	return NULL;
+}
+
+bool power_button_there(const struct vm *vm)
+{
+	return find_button(vm) != NULL;
+}
+
+int power_button_press(struct vm *vm)
+{
+	struct device *dev = find_button(vm);
+
+	if (!dev)
+		return -ENODEV;
+	dev->ops->power_button(dev);
+	return 0;
 }
 
 int power_create(struct vm *vm, const struct power_config *cfg)

@@ -46,11 +46,12 @@ static void pvpanic_reset(struct device *dev)
 	pci_dev_reset(container_of(dev, struct pci_dev, dev));
 }
 
-static void pvpanic_save(struct device *dev, struct state_writer *w)
+static int pvpanic_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	state_begin(w, dev->name, VERSION);
 	pci_dev_save(container_of(dev, struct pci_dev, dev), w);
 	state_end(w);
+	return 0;
 }
 
 static int pvpanic_load(struct device *dev, struct state_reader *r)

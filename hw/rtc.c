@@ -378,7 +378,7 @@ static void rtc_start(struct device *dev)
 	pthread_mutex_unlock(&rtc->lock);
 }
 
-static void rtc_save(struct device *dev, struct state_writer *w)
+static int rtc_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct rtc *rtc = container_of(dev, struct rtc, dev);
 
@@ -388,6 +388,7 @@ static void rtc_save(struct device *dev, struct state_writer *w)
 	state_put_u64(w, rtc->flags_ns);
 	state_put_bytes(w, rtc->cmos, sizeof(rtc->cmos));
 	state_end(w);
+	return 0;
 }
 
 static int rtc_load(struct device *dev, struct state_reader *r)

@@ -505,7 +505,7 @@ static u8 *saved_regs(struct serial *s, unsigned int i)
 	return i < ARRAY_SIZE(regs) ? regs[i] : NULL;
 }
 
-static void serial_save(struct device *dev, struct state_writer *w)
+static int serial_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct serial *s = of_dev(dev);
 	unsigned int i;
@@ -523,6 +523,7 @@ static void serial_save(struct device *dev, struct state_writer *w)
 	}
 	pthread_mutex_unlock(&s->lock);
 	state_end(w);
+	return 0;
 }
 
 static int serial_load(struct device *dev, struct state_reader *r)

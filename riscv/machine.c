@@ -130,6 +130,7 @@ static int create_pci(struct vm *vm, struct error *err)
 		.mem32 = { PCI_MEM32_BASE, PCI_MEM32_SIZE },
 		.mem64 = vm->arch->mem64,
 		.firmware_io = PCI_IO_FIRMWARE,
+		.intx_one_level = true,
 	};
 	unsigned int i;
 	int r;

@@ -252,7 +252,7 @@ static const struct io_ops plic_io = { .read = plic_read, .write = plic_write, .
 
 /* --- the device: in the stream is all but the wires, which their devices hold --- */
 
-static void plic_save(struct device *dev, struct state_writer *w)
+static int plic_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct plic *p = container_of(dev, struct plic, dev);
 	unsigned int i, n;
@@ -273,6 +273,7 @@ static void plic_save(struct device *dev, struct state_writer *w)
 	}
 	state_end(w);
 	pthread_mutex_unlock(&p->lock);
+	return 0;
 }
 
 /* Nothing of source 0, and invariant 1. */

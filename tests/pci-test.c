@@ -754,6 +754,138 @@ TEST(pins_are_swizzled_over_the_lines)
 	CHECK(!fake.level[17]);
 }
 
+/* --- lines where KVM keeps one level for each --- */
+
+enum { OURS, KVMS };
+
+struct line_bus {
+	struct vm *vm;
+	struct fake_dev d[32];
+	unsigned int nr;
+};
+
+static void line_bus_begin(struct line_bus *b, bool one_level)
+{
+	struct pci_host_config cfg = fake_host_config;
+
+	cfg.intx_one_level = one_level;
+	b->vm = fake_vm_with(&cfg);
+	b->nr = 0;
+}
+
+static void line_bus_end(struct line_bus *b)
+{
+	while (b->nr)
+		pci_dev_cleanup(&b->d[--b->nr].pdev);
+	fake_vm_free(b->vm);
+}
+
+/* The device number it got. */
+static int plug_pin(struct line_bus *b, int whose, u8 pin)
+{
+	struct fake_dev *d = &b->d[b->nr++];
+	struct pci_ids ids = fake_ids;
+
+	memset(d, 0, sizeof(*d));
+	ids.pin = pin;
+	if (pci_dev_init(&d->pdev, &fake_dev_ops, &ids) < 0)
+		abort();
+	snprintf(d->pdev.dev.name, sizeof(d->pdev.dev.name), "fake%u", b->nr - 1);
+	d->pdev.intx_by_kvm = whose == KVMS;
+	return pci_plug(b->vm->pci, &d->pdev, -1) < 0 ? -1 : d->pdev.devfn / 8;
+}
+
+static const char *last_rival(const struct line_bus *b)
+{
+	return pci_intx_rival(&b->d[b->nr - 1].pdev);
+}
+
+TEST(functions_driven_by_kvm_have_lines_of_their_own_while_there_are)
+{
+	static struct line_bus b;
+	int i;
+
+	line_bus_begin(&b, true);
+	for (i = 1; i <= 3; i++)
+		CHECK_EQ(plug_pin(&b, OURS, 1), i);
+	for (i = 4; i <= 8; i++) {
+		CHECK_EQ(plug_pin(&b, KVMS, 1), i);
+		CHECK(!last_rival(&b));
+	}
+	/* no line is left: 1..3 are lkvm's, so it shares with one of its own */
+	CHECK_EQ(plug_pin(&b, KVMS, 1), 12);
+	CHECK(!last_rival(&b));
+	/* and one of lkvm's goes where there are only those */
+	CHECK_EQ(plug_pin(&b, OURS, 1), 9);
+	CHECK(!last_rival(&b));
+	line_bus_end(&b);
+}
+
+TEST(a_line_of_its_own_is_better_than_the_next_number)
+{
+	static struct line_bus b;
+
+	line_bus_begin(&b, true);
+	CHECK_EQ(plug_pin(&b, KVMS, 2), 1);	/* line 2 */
+	CHECK_EQ(plug_pin(&b, KVMS, 1), 3);
+	CHECK_EQ(plug_pin(&b, OURS, 1), 4);
+	CHECK_EQ(plug_pin(&b, OURS, 2), 5);	/* line 6; 2 would be line 3 */
+	CHECK(!last_rival(&b));
+	line_bus_end(&b);
+}
+
+TEST(a_line_is_kept_for_functions_driven_by_kvm)
+{
+	static struct line_bus b;
+	unsigned int i;
+
+	line_bus_begin(&b, true);
+	for (i = 0; i < 14; i++)
+		CHECK_EQ(plug_pin(&b, OURS, 1), i + 1 + (i >= 7));	/* not 8 */
+	CHECK_EQ(plug_pin(&b, KVMS, 1), 8);
+	CHECK(!last_rival(&b));
+	CHECK_EQ(plug_pin(&b, KVMS, 2), 23);	/* line 0 by INTB */
+	CHECK(!last_rival(&b));
+	CHECK_EQ(plug_pin(&b, KVMS, 1), 16);
+	CHECK(!last_rival(&b));
+	CHECK_EQ(plug_pin(&b, KVMS, 0), 17);	/* the next number does for one without a pin */
+	CHECK(!last_rival(&b));
+	line_bus_end(&b);
+}
+
+TEST(rivals_on_a_line_know_of_each_other_when_the_bus_is_full)
+{
+	static struct line_bus b;
+	unsigned int i;
+
+	line_bus_begin(&b, true);
+	for (i = 0; i < 28; i++)
+		CHECK(plug_pin(&b, OURS, 1) % 8);
+	CHECK_EQ(plug_pin(&b, OURS, 1), 8);	/* the kept line's numbers are used in the end */
+	CHECK_EQ(plug_pin(&b, OURS, 1), 16);
+	CHECK(!last_rival(&b));
+	CHECK_EQ(plug_pin(&b, KVMS, 1), 24);
+	CHECK_STR(last_rival(&b), "fake28");
+	CHECK_STR(pci_intx_rival(&b.d[28].pdev), "fake30");
+	CHECK(!pci_intx_rival(&b.d[0].pdev));
+	CHECK_EQ(plug_pin(&b, KVMS, 1), -1);
+	CHECK(!last_rival(&b));		/* not plugged */
+	line_bus_end(&b);
+}
+
+TEST(lines_are_no_matter_where_kvm_keeps_the_levels_apart)
+{
+	static struct line_bus b;
+	int i;
+
+	line_bus_begin(&b, false);
+	for (i = 1; i <= 31; i++) {
+		CHECK_EQ(plug_pin(&b, i > 20 ? KVMS : OURS, 1), i);
+		CHECK(!last_rival(&b));
+	}
+	line_bus_end(&b);
+}
+
 /* --- reset and state --- */
 
 TEST(reset_gives_firmware_addresses_back_and_switches_off)
@@ -1293,6 +1425,11 @@ int main(void)
 	RUN(bars_without_room_are_an_error_that_names_the_device);
 	RUN(intx_follows_the_device_unless_disabled);
 	RUN(pins_are_swizzled_over_the_lines);
+	RUN(functions_driven_by_kvm_have_lines_of_their_own_while_there_are);
+	RUN(a_line_of_its_own_is_better_than_the_next_number);
+	RUN(a_line_is_kept_for_functions_driven_by_kvm);
+	RUN(rivals_on_a_line_know_of_each_other_when_the_bus_is_full);
+	RUN(lines_are_no_matter_where_kvm_keeps_the_levels_apart);
 	RUN(reset_gives_firmware_addresses_back_and_switches_off);
 	RUN(state_comes_back_with_its_bars_decoded);
 	RUN(state_of_another_device_or_cut_short_is_refused_and_changes_nothing);

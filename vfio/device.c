@@ -18,7 +18,7 @@
 
 enum {
 	MAX_REGIONS = 256,	/* a PCI device has 9 and its own; what is far beyond is nonsense */
-	MAX_REGION_INFO = 1 << 20,
+	MAX_INFO = 1 << 20,
 };
 
 const char *vfio_device_name(const struct vfio_device *vd)
@@ -28,26 +28,48 @@ const char *vfio_device_name(const struct vfio_device *vd)
 
 /* --- open --- */
 
-/* The answer grows until its capabilities fit: argsz says how much there is. */
-static int region_info(struct vfio_device *vd, u32 index, struct vfio_region *ret)
+int vfio_info_get(int fd, unsigned long request, const void *question, size_t len, void **ret, size_t *ret_len)
 {
-	struct vfio_region_info head = { .argsz = sizeof(head), .index = index };
-	AUTO_FREE struct vfio_region_info *info = NULL;
+	AUTO_FREE void *info = malloc(len);
+	u32 argsz = (u32)len;
 	size_t size;
+	void *p;
 	int r;
 
-	r = vfio_sys_ioctl(vd->fd, VFIO_DEVICE_GET_REGION_INFO, &head);
-	if (r < 0)
-		return r;
-	size = MAX(sizeof(head), (size_t)head.argsz);
-	if (size > MAX_REGION_INFO)
-		return -EINVAL;
-	info = calloc(1, size);
 	if (!info)
 		return -ENOMEM;
-	info->argsz = (u32)size;
-	info->index = index;
-	r = vfio_sys_ioctl(vd->fd, VFIO_DEVICE_GET_REGION_INFO, info);
+	memcpy(info, question, len);
+	memcpy(info, &argsz, sizeof(argsz));
+	r = vfio_sys_ioctl(fd, request, info);
+	if (r < 0)
+		return r;
+	memcpy(&argsz, info, sizeof(argsz));	/* how much there is */
+	size = MAX(len, (size_t)argsz);
+	if (size > MAX_INFO)
+		return -EINVAL;
+	p = calloc(1, size);
+	if (!p)
+		return -ENOMEM;
+	memcpy(p, question, len);
+	argsz = (u32)size;
+	memcpy(p, &argsz, sizeof(argsz));
+	r = vfio_sys_ioctl(fd, request, p);
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	*ret = p;
+	*ret_len = size;
+	return 0;
+}
+
+static int region_info(struct vfio_device *vd, u32 index, struct vfio_region *ret)
+{
+	const struct vfio_region_info question = { .index = index };
+	AUTO_FREE void *info = NULL;
+	size_t size;
+	int r = vfio_info_get(vd->fd, VFIO_DEVICE_GET_REGION_INFO, &question, sizeof(question), &info, &size);
+
 	return r < 0 ? r : vfio_parse_region_info(info, size, (u64)sysconf(_SC_PAGESIZE), ret);
 }
 

@@ -13,28 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_IOMMU_INFO = 1 << 20 };
-
 /* --- containers --- */
 
 static int container_info(struct container *c)
 {
-	struct vfio_iommu_type1_info head = { .argsz = sizeof(head) };
-	AUTO_FREE struct vfio_iommu_type1_info *info = NULL;
+	const struct vfio_iommu_type1_info question = { 0 };
+	AUTO_FREE void *info = NULL;
 	size_t size;
-	int r;
+	int r = vfio_info_get(c->fd, VFIO_IOMMU_GET_INFO, &question, sizeof(question), &info, &size);
 
-	r = vfio_sys_ioctl(c->fd, VFIO_IOMMU_GET_INFO, &head);
-	if (r < 0)
-		return r;
-	size = MAX(sizeof(head), (size_t)head.argsz);
-	if (size > MAX_IOMMU_INFO)
-		return -EINVAL;
-	info = calloc(1, size);
-	if (!info)
-		return -ENOMEM;
-	info->argsz = (u32)size;
-	r = vfio_sys_ioctl(c->fd, VFIO_IOMMU_GET_INFO, info);
 	return r < 0 ? r : vfio_parse_iommu_info(info, size, &c->info);
 }
 
@@ -87,8 +74,6 @@ static int group_refresh(struct vfio_iommu *iommu)
 		all.dirty = all.dirty && c->info.dirty;
 		all.dirty_page_sizes &= c->info.dirty_page_sizes;
 		all.dirty_max_bitmap = MIN(all.dirty_max_bitmap, c->info.dirty_max_bitmap);
-		all.dma_avail_known = all.dma_avail_known && c->info.dma_avail_known;
-		all.dma_avail = MIN(all.dma_avail, c->info.dma_avail);
 	}
 	iommu->info = all;
 	return 0;

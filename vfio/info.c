@@ -136,11 +136,8 @@ static int region_cap(const struct answer *a, u64 off, u16 id, void *arg)
 		c->region->type = type.type;
 		c->region->subtype = type.subtype;
 		return 0;
-	case VFIO_REGION_INFO_CAP_MSIX_MAPPABLE:
-		c->region->msix_mappable = true;
-		return 0;
 	}
-	return 0;	/* of a newer kernel */
+	return 0;	/* MSIX_MAPPABLE: the table is ours and traps; or of a newer kernel */
 }
 
 int vfio_parse_region_info(const void *buf, size_t len, u64 page, struct vfio_region *ret)
@@ -211,7 +208,6 @@ static int migration_cap(const struct answer *a, u64 off, struct vfio_iommu_info
 
 static int iommu_cap(const struct answer *a, u64 off, u16 id, void *arg)
 {
-	struct vfio_iommu_type1_info_dma_avail avail;
 	struct vfio_iommu_info *info = arg;
 
 	switch (id) {
@@ -219,14 +215,8 @@ static int iommu_cap(const struct answer *a, u64 off, u16 id, void *arg)
 		return iova_cap(a, off, info);
 	case VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION:
 		return migration_cap(a, off, info);
-	case VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL:
-		if (!get(a, off, &avail, sizeof(avail)))
-			return -EINVAL;
-		info->dma_avail_known = true;
-		info->dma_avail = avail.avail;
-		return 0;
 	}
-	return 0;	/* of a newer kernel */
+	return 0;	/* DMA_AVAIL: far more maps than a VM makes; or of a newer kernel */
 }
 
 void vfio_iommu_set_ranges(struct vfio_iommu_info *info, struct vfio_iova *v, unsigned int nr)

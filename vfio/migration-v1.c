@@ -112,45 +112,24 @@ static u8 *mapped(struct v1 *v, u64 off, size_t *len)
 	return NULL;
 }
 
-/* [off, off+len) is inside the region. */
-static int copy_out(struct v1 *v, u64 off, u8 *buf, size_t len)
+/* From the region at @off to @out, or, where that is NULL, from @in into it. [off, off+len) is inside. */
+static int copy(struct v1 *v, u64 off, u8 *out, const u8 *in, size_t len)
 {
-	size_t n;
+	size_t at, n;
 	u8 *p;
-	int r;
+	int r = 0;
 
-	for (; len; buf += n, off += n, len -= n) {
-		n = len;
-		p = mapped(v, off, &n);
-		if (p) {
-			memcpy(buf, p, n);
-			continue;
-		}
-		r = vfio_region_pread(v->m.vd, v->region, off, buf, n);
-		if (r < 0)
-			return r;
+	for (at = 0; at < len && r >= 0; at += n) {
+		n = len - at;
+		p = mapped(v, off + at, &n);
+		if (p)
+			memcpy(out ? out + at : p, out ? p : in + at, n);
+		else if (out)
+			r = vfio_region_pread(v->m.vd, v->region, off + at, out + at, n);
+		else
+			r = vfio_region_pwrite(v->m.vd, v->region, off + at, in + at, n);
 	}
-	return 0;
-}
-
-static int copy_in(struct v1 *v, u64 off, const u8 *buf, size_t len)
-{
-	size_t n;
-	u8 *p;
-	int r;
-
-	for (; len; buf += n, off += n, len -= n) {
-		n = len;
-		p = mapped(v, off, &n);
-		if (p) {
-			memcpy(p, buf, n);
-			continue;
-		}
-		r = vfio_region_pwrite(v->m.vd, v->region, off, buf, n);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return MIN(r, 0);
 }
 
 /* Where the device has or wants its data; *ret_room: from there to the region's end, not 0. */
@@ -222,13 +201,13 @@ static ssize_t v1_read(struct vfio_migration *m, void *buf, size_t len)
 	if (r <= 0)
 		return r;
 	if (size <= len) {
-		r = copy_out(v, off, buf, size);
+		r = copy(v, off, buf, NULL, size);
 		return r < 0 ? r : (ssize_t)size;
 	}
 	chunk = malloc(size);
 	if (!chunk)
 		return -ENOMEM;
-	r = copy_out(v, off, chunk, size);
+	r = copy(v, off, chunk, NULL, size);
 	if (r < 0) {
 		free(chunk);
 		return r;
@@ -251,7 +230,7 @@ static int v1_write(struct vfio_migration *m, const void *buf, size_t len)
 		if (r < 0)
 			return r;
 		n = (size_t)MIN((u64)len, room);
-		r = copy_in(v, off, p, n);
+		r = copy(v, off, NULL, p, n);
 		if (r < 0)
 			return r;
 		r = vfio_region_write(m->vd, v->region, REG(data_size), 8, n);

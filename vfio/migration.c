@@ -28,16 +28,6 @@ const char *vfio_mig_state_name(enum vfio_mig_state state)
 	return state < ARRAY_SIZE(state_names) ? state_names[state] : "none";
 }
 
-const char *vfio_migration_protocol(const struct vfio_migration *m)
-{
-	return m->ops->name;
-}
-
-unsigned int vfio_migration_abilities(const struct vfio_migration *m)
-{
-	return m->abilities;
-}
-
 /* --- which protocol --- */
 
 static int try_protocol(struct vfio_device *vd, unsigned int number, struct vfio_migration **ret)

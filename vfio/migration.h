@@ -27,8 +27,6 @@ struct vfio_migration;
  */
 int vfio_migration_create(struct vfio_device *vd, struct vfio_migration **ret, struct error *err);
 void vfio_migration_free(struct vfio_migration *m);
-const char *vfio_migration_protocol(const struct vfio_migration *m);	/* "v1", "v2" */
-unsigned int vfio_migration_abilities(const struct vfio_migration *m);
 enum vfio_mig_state vfio_migration_state(struct vfio_migration *m);	/* asks the device */
 const char *vfio_mig_state_name(enum vfio_mig_state state);
 /* As members of the JSON object open in @b: protocol, abilities, state, bytes to go. A device without migration says so. */

@@ -25,6 +25,9 @@ static const struct choice choices[] = {
 	  "auto, group or iommufd" },
 	{ "rom", FIELD(rom), { [VFIO_ROM_DEVICE] = "on", [VFIO_ROM_OFF] = "off" }, "on or off" },
 	{ "on-error", FIELD(on_error), { [VFIO_ERROR_STOP] = "stop", [VFIO_ERROR_REPORT] = "report" }, "stop or report" },
+	{ "on-request", FIELD(on_request),
+	  { [VFIO_REQUEST_AUTO] = "auto", [VFIO_REQUEST_UNPLUG] = "unplug", [VFIO_REQUEST_POWEROFF] = "poweroff", [VFIO_REQUEST_REPORT] = "report" },
+	  "auto, unplug, poweroff or report" },
 	{ "migration", FIELD(migration),
 	  { [VFIO_MIGRATION_AUTO] = "auto", [VFIO_MIGRATION_V2] = "v2", [VFIO_MIGRATION_V1] = "v1", [VFIO_MIGRATION_OFF] = "off" },
 	  "auto, v2, v1 or off" },
@@ -45,7 +48,7 @@ static int set_choice(struct vfio_config *cfg, const struct choice *c, const cha
 	unsigned int i;
 
 	_Static_assert(sizeof(cfg->iommu) == sizeof(int) && sizeof(cfg->rom) == sizeof(int) && sizeof(cfg->on_error) == sizeof(int) &&
-		       sizeof(cfg->migration) == sizeof(int), "enums are ints");
+		       sizeof(cfg->on_request) == sizeof(int) && sizeof(cfg->migration) == sizeof(int), "enums are ints");
 	for (i = 0; value && i < ARRAY_SIZE(c->words); i++) {
 		if (!c->words[i] || strcmp(c->words[i], value))
 			continue;
@@ -74,7 +77,7 @@ static int parse_option(struct vfio_config *cfg, char *opt, struct error *err)
 		return 0;
 	}
 	if (strcmp(opt, "romfile"))
-		return error_set(err, -EINVAL, "%s '%s': unknown option '%s': want iommu=, rom=, romfile=, on-error=, migration=, aer or p2p",
+		return error_set(err, -EINVAL, "%s '%s': unknown option '%s': want iommu=, rom=, romfile=, on-error=, on-request=, migration=, aer or p2p",
 				 cfg->option, cfg->device, opt);
 	if (!value || !*value)
 		return bad(cfg, opt, value, "a file", err);

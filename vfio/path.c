@@ -332,7 +332,7 @@ bool vfio_group_viable(int group)
 int vfio_group_explain(const struct vfio_config *cfg, int group, struct error *err)
 {
 	char dir[VFIO_PATH];
-	struct strbuf b = { 0 };
+	struct strbuf b = { 0 }, line = { 0 };
 	struct siblings s;
 
 	look_at_siblings(group, dir, sizeof(dir), &s);
@@ -343,12 +343,15 @@ int vfio_group_explain(const struct vfio_config *cfg, int group, struct error *e
 	if (s.pci.len)
 		bind_commands(&b, s.pci.s, true);
 	if (b.len && !b.failed && !s.told.failed && !s.pci.failed && !s.other.failed)
-		error_set(err, -EBUSY, "%s '%s': the other devices of its IOMMU group %d must be VFIO's, too: %s; to do so: %s", cfg->option,
-			  cfg->device, group, s.told.s, b.s);
+		strbuf_addf(&line, "the other devices of its IOMMU group %d must be VFIO's, too: %s; to do so: %s", group, s.told.s, b.s);
+	/* A command that is cut is worse than none. */
+	if (line.len && !line.failed && line.len + strlen(cfg->option) + strlen(cfg->device) + strlen(" '': ") < sizeof(err->msg))
+		error_set(err, -EBUSY, "%s '%s': %s", cfg->option, cfg->device, line.s);
 	else
 		error_set(err, -EBUSY, "%s '%s': its IOMMU group %d is not viable; all devices in %s must be VFIO's or no driver's", cfg->option,
 			  cfg->device, group, dir);
 	siblings_free(&s);
+	strbuf_free(&line);
 	strbuf_free(&b);
 	return -EBUSY;
 }

@@ -7,8 +7,8 @@
  * table or the PBA is, so that the guest reaches the device's registers beside them, too. Everything is mapped once, here, when the
  * function is made; this process never touches such memory: it is gone (SIGBUS) while the device does not decode.
  *
- * 1. A slot exists only while its BAR is decoded: the pci core calls bar_activated() after COMMAND reached the device, and
- *    bar_deactivating() before (pci_dev_ops.decoding), so KVM never finds the memory gone.
+ * 1. A slot exists only while its BAR is decoded, and the device took the COMMAND that says so: the pci core calls bar_activated() after
+ *    COMMAND reached the device, and bar_deactivating() before (pci_dev_ops.decoding), so KVM never finds the memory gone.
  * 2. A piece that another slot is in the way of stays trapped, and is tried again when a BAR of any VFIO function leaves.
  * 3. A target of DMA (p2p) is one only while it has its slot.
  *
@@ -119,7 +119,7 @@ static void map_pieces(struct vfio_pci *vp, unsigned int i)
 	struct vfio_pci_bar *b = &vp->bar[i];
 	unsigned int j;
 
-	for (j = 0; b->on && j < b->nr_pieces; j++)
+	for (j = 0; b->on && vp->command_known && j < b->nr_pieces; j++)
 		if (b->piece[j].slot < 0)
 			piece_map(vp, i, &b->piece[j]);
 }
@@ -135,6 +135,32 @@ static void retry_all(struct vfio_host *host)
 			map_pieces(vd->pci, i);
 }
 
+static void unmap_pieces(struct vfio_pci *vp, unsigned int i)
+{
+	struct vfio_pci_bar *b = &vp->bar[i];
+	bool left = false;
+	unsigned int j;
+
+	for (j = 0; j < b->nr_pieces; j++) {
+		left |= b->piece[j].slot >= 0;
+		piece_unmap(vp, i, &b->piece[j]);
+	}
+	if (left)
+		retry_all(vp->vd->host);
+}
+
+void vfio_pci_bars_command(struct vfio_pci *vp)
+{
+	unsigned int i;
+
+	for (i = 0; i < PCI_BARS; i++) {
+		if (vp->command_known)
+			map_pieces(vp, i);
+		else
+			unmap_pieces(vp, i);
+	}
+}
+
 void vfio_pci_bar_activated(struct pci_dev *pdev, unsigned int bar)
 {
 	struct vfio_pci *vp = vfio_pci_of(pdev);
@@ -148,19 +174,11 @@ void vfio_pci_bar_activated(struct pci_dev *pdev, unsigned int bar)
 void vfio_pci_bar_deactivating(struct pci_dev *pdev, unsigned int bar)
 {
 	struct vfio_pci *vp = vfio_pci_of(pdev);
-	struct vfio_pci_bar *b = &vp->bar[bar];
-	bool left = false;
-	unsigned int j;
 
 	if (bar >= PCI_BARS)
 		return;
-	b->on = false;
-	for (j = 0; j < b->nr_pieces; j++) {
-		left |= b->piece[j].slot >= 0;
-		piece_unmap(vp, bar, &b->piece[j]);
-	}
-	if (left)
-		retry_all(vp->vd->host);
+	vp->bar[bar].on = false;
+	unmap_pieces(vp, bar);
 }
 
 /* --- making them --- */

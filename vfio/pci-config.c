@@ -82,11 +82,6 @@ void vfio_pci_pass_write_bits(struct vfio_pci *vp, unsigned int off, unsigned in
 	put_le(vp->passed_write + off, size, mask);
 }
 
-static bool touches(unsigned int off, unsigned int size, unsigned int reg, unsigned int len)
-{
-	return off < reg + len && reg < off + size;
-}
-
 void vfio_pci_config_read(struct pci_dev *pdev, unsigned int off, unsigned int size, u32 *val)
 {
 	struct vfio_pci *vp = vfio_pci_of(pdev);
@@ -133,15 +128,18 @@ static void write_passed(struct vfio_pci *vp, unsigned int off, unsigned int siz
 void vfio_pci_decoding(struct pci_dev *pdev, u16 command)
 {
 	struct vfio_pci *vp = vfio_pci_of(pdev);
+	bool known = vp->command_known;
 	u32 old;
 
 	command &= COMMAND_PASSED;
-	if (vp->command_known && vp->command == command)
+	if (known && vp->command == command)
 		return;
 	/* INTx Disable stays as it is there: how the device interrupts is pci-irq.c's to say */
 	vp->command_known = vfio_pci_device_read(vp, PCI_COMMAND, 2, &old) == 0 &&
 			    vfio_pci_device_write(vp, PCI_COMMAND, 2, (old & 0xffff & ~(u32)COMMAND_PASSED) | command) == 0;
 	vp->command = command;
+	if (vp->command_known != known)
+		vfio_pci_bars_command(vp);
 }
 
 /* --- power states and resets --- */
@@ -197,7 +195,9 @@ static void reset_end(struct vfio_pci *vp)
 {
 	int r = vfio_device_reset(vp->vd);
 
-	if (r < 0)
+	if (r == -EAGAIN)	/* locked: the host is about to take it back, and waits for us to close it */
+		log_ratelimited(&vp->rate, LOG_INFO, vfio_device_name(vp->vd), "not reset, as the host is taking it back");
+	else if (r < 0)
 		log_ratelimited(&vp->rate, LOG_WARNING, vfio_device_name(vp->vd), "not reset, and as the guest left it: %s", strerror(-r));
 	vp->command_known = false;
 	vfio_pci_irq_update(vp);
@@ -221,7 +221,7 @@ void vfio_pci_function_reset_locked(struct vfio_pci *vp)
 /* Bit @mask of the byte @reg is in what the guest wrote, as 1. */
 static bool writes_bit(unsigned int off, unsigned int size, u32 val, unsigned int reg, u8 mask)
 {
-	return touches(off, size, reg, 1) && (val >> (reg - off) * 8 & mask);
+	return pci_touches(off, size, reg, 1) && (val >> (reg - off) * 8 & mask);
 }
 
 static bool resets(const struct vfio_pci *vp, unsigned int off, unsigned int size, u32 val)
@@ -244,11 +244,11 @@ void vfio_pci_config_written(struct pci_dev *pdev, unsigned int off, unsigned in
 		vfio_pci_function_reset_locked(vp);
 		return;
 	}
-	if (vp->pm_cap && touches(off, size, vp->pm_cap + PCI_PM_CTRL, 1))
+	if (vp->pm_cap && pci_touches(off, size, vp->pm_cap + PCI_PM_CTRL, 1))
 		power_sync(vp);
 	/* messages and masks come by vector_changed() */
-	if (touches(off, size, PCI_COMMAND, 2) || (vp->msi_cap && touches(off, size, vp->msi_cap + PCI_MSI_FLAGS, 2)) ||
-	    (vp->msix_cap && touches(off, size, vp->msix_cap + PCI_MSIX_FLAGS, 2)))
+	if (pci_touches(off, size, PCI_COMMAND, 2) || (vp->msi_cap && pci_touches(off, size, vp->msi_cap + PCI_MSI_FLAGS, 2)) ||
+	    (vp->msix_cap && pci_touches(off, size, vp->msix_cap + PCI_MSIX_FLAGS, 2)))
 		vfio_pci_irq_update(vp);
 }
 
@@ -322,6 +322,7 @@ static int init_header(struct vfio_pci *vp)
 
 	if (r < 0)
 		return r;
+	vp->pdev.intx_by_kvm = true;
 	put_le16(vp->pdev.config + PCI_STATUS, get_le16(raw + PCI_STATUS) & STATUS_CONST);
 	memcpy(vp->pdev.config + PCI_MIN_GNT, raw + PCI_MIN_GNT, 2);
 	put_le16(vp->passed_read + PCI_STATUS, STATUS_ERRORS | STATUS_INTERRUPT);

@@ -6,9 +6,11 @@
  * The device signals eventfds that KVM takes as interrupts, so that none of them comes by here:
  *
  *   INTx    one eventfd, joined to the GSI of the pin with a second one that KVM signals at the end of interrupt and the host's driver takes
- *           as "unmask": on x86 the level is right whoever else is on the line. KVM on arm64 keeps one level a line, whoever set it. While the guest has INTx Disable set the two are parted in KVM
- *           (the line is low) and the device is masked. INTx is not even begun while it is set. A host's driver that takes no such eventfd
- *           (a mediated device's) is told by the main loop.
+ *           as "unmask": what still interrupts then signals again, so that any number of such functions may share a line. Whether it may
+ *           be shared with a function of lkvm's, too, is the machine's to say (pci_host_config.intx_one_level): pci_plug() keeps them
+ *           apart where not. While the guest has INTx Disable set the two are parted in KVM (the line is low) and the device is masked.
+ *           INTx is not even begun while it is set. A host's driver that takes no such eventfd (a mediated device's) is told by the main
+ *           loop.
  *   MSI     as many vectors as the driver allowed, one eventfd each.
  *   MSI-X   all vectors of the table are asked for at once when the guest enables it, so that none need be added later, which on most hosts
  *           takes switching all of them off for a while, and an interrupt may be lost in that while. Asking costs the host little: a
@@ -36,6 +38,7 @@
 
 #include "util/json.h"
 #include "util/log.h"
+#include "vmm/hw.h"
 #include "vmm/vm.h"
 
 enum { EAGER = 64 };
@@ -305,7 +308,7 @@ static void intx_mask(struct vfio_pci *vp, bool mask)
 	struct vfio_pci_irq *irq = vp->irq;
 	int r = 0;
 
-	if (!irq->up || irq->masked == mask)
+	if (irq->masked == mask)
 		return;
 	irq->masked = mask;	/* before the device can signal again, whose end intx_ended() may hear at once */
 	if (mask)
@@ -369,6 +372,20 @@ static void kind_on(struct vfio_pci *vp, enum irq_kind kind)
 		log_ratelimited(&irq->rate, LOG_WARNING, vp->pdev.dev.name, "the host refuses %s: %s", kind_name[kind], strerror(-r));
 }
 
+/* INTx is the kind that is on. One that the host refused is tried again when the guest has it off and on. */
+static void intx_follow(struct vfio_pci *vp)
+{
+	struct vfio_pci_irq *irq = vp->irq;
+	bool disabled = intx_disabled(vp);
+
+	if (irq->up)
+		intx_mask(vp, disabled);
+	else if (irq->masked && !disabled)
+		kind_on(vp, IRQ_INTX);
+	else
+		irq->masked = disabled;
+}
+
 /* @first to @last: vectors that may have changed. */
 static void update_locked(struct vfio_pci *vp, unsigned int first, unsigned int last)
 {
@@ -380,7 +397,7 @@ static void update_locked(struct vfio_pci *vp, unsigned int first, unsigned int 
 		kind_off(vp);
 		kind_on(vp, kind);
 	} else if (kind == IRQ_INTX) {
-		intx_mask(vp, intx_disabled(vp));
+		intx_follow(vp);
 	} else if (kind == IRQ_MSIX) {
 		for (v = first; v <= last && v < irq->nr; v++)
 			vector_use(vp, v);
@@ -437,16 +454,28 @@ static void err_fired(struct event_source *src, u32 events)
 		log_ratelimited(&o->rate, LOG_WARNING, o->vp->pdev.dev.name, "the device met an error that it cannot mend");
 }
 
+/* As on_request says; what the user is told of it. @again: not the first time. */
+static const char *act_on_request(struct vfio_pci *vp, bool again)
+{
+	const enum vfio_request_policy policy = vp->vd->cfg->on_request;
+
+	if ((policy == VFIO_REQUEST_AUTO || policy == VFIO_REQUEST_UNPLUG) && pci_eject_ask(&vp->pdev) == 0)
+		return again ? "the guest is asked for it again; ending this VM gives it back, too" : "the guest is asked for it";
+	if (policy == VFIO_REQUEST_POWEROFF && power_button_press(vm_of(vp)) == 0)
+		return "the guest is asked to power off";
+	return "end this VM to give it back";
+}
+
 /* Main loop. The host's kernel repeats it until it has the device. */
 static void req_fired(struct event_source *src, u32 events)
 {
 	struct own_irq *o = container_of(src, struct own_irq, src);
+	const char *done;
 
 	if (!eventfd_drain(src->fd))
 		return;
-	atomic_fetch_add(&o->count, 1);
-	log_ratelimited(&o->rate, LOG_WARNING, o->vp->pdev.dev.name, "the host asks for device '%s' back: end this VM to give it back",
-			o->vp->vd->cfg->device);
+	done = act_on_request(o->vp, atomic_fetch_add(&o->count, 1) > 0);
+	log_ratelimited(&o->rate, LOG_WARNING, o->vp->pdev.dev.name, "the host asks for device '%s' back: %s", o->vp->vd->cfg->device, done);
 }
 
 static int own_init(struct vfio_pci *vp, struct own_irq *o, u32 index, void (*fn)(struct event_source *src, u32 events))
@@ -488,6 +517,7 @@ static int intx_init(struct vfio_pci *vp, struct error *err)
 {
 	const struct vfio_config *cfg = vp->vd->cfg;
 	struct vfio_pci_irq *irq = vp->irq;
+	const char *rival;
 
 	if (!host_count(vp, VFIO_PCI_INTX_IRQ_INDEX) || pci_intx_gsi(&vp->pdev, &irq->gsi) < 0)
 		return 0;
@@ -503,6 +533,10 @@ static int intx_init(struct vfio_pci *vp, struct error *err)
 	if (irq->trigger < 0 || irq->unmask < 0)
 		return error_set_errno(err, MIN(irq->trigger, irq->unmask), "%s '%s': eventfds of INTx", cfg->option, cfg->device);
 	irq->has_intx = true;
+	rival = pci_intx_rival(&vp->pdev);
+	if (rival)
+		log_warn(vp->pdev.dev.name, "%s '%s' and %s have INTx line %u together, and may lose interrupts: let the guest's drivers use MSI "
+			 "or MSI-X, or give this VM fewer PCI devices", cfg->option, cfg->device, rival, irq->gsi);
 	return 0;
 }
 

@@ -20,6 +20,7 @@
 
 #include "util/json.h"
 #include "vfio/migration.h"
+#include "vmm/hw.h"
 #include "vmm/state.h"
 #include "vmm/vm.h"
 
@@ -55,18 +56,14 @@ static void pci_start(struct device *dev)
 }
 
 /* A section of ours, then those of the device's stream. */
-static void pci_save(struct device *dev, struct state_writer *w)
+static int pci_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct vfio_pci *vp = to_vfio_pci(dev);
-	struct error err = { .msg = "" };
 
 	state_begin(w, dev->name, 1);
 	pci_dev_save(&vp->pdev, w);
 	state_end(w);
-	if (vfio_migration_save(vp->vd->migration, w, &err) < 0) {
-		log_err(dev->name, "%s", err.msg);
-		w->buf.failed = true;
-	}
+	return vfio_migration_save(vp->vd->migration, w, err);
 }
 
 static int pci_load(struct device *dev, struct state_reader *r)
@@ -136,6 +133,24 @@ static void function_free(struct vfio_pci *vp)
 	free(vp);
 }
 
+static void pci_leave(struct device *dev)
+{
+	to_vfio_pci(dev)->leaving = true;
+}
+
+/* The only reset there is may be one of its bus, where others stay. The host makes that when it can. */
+static bool reset_harms(const struct vfio_pci *vp)
+{
+	const struct vfio_device *vd = vp->vd, *other;
+
+	if (!vp->leaving || vd->flags & VFIO_DEVICE_FLAGS_RESET)
+		return false;
+	list_for_each(other, &vd->host->devices, node)
+		if (other != vd)
+			return true;
+	return false;
+}
+
 /* The host resets it again when it is closed, but only if nothing else of its group is open. */
 static void pci_free(struct device *dev)
 {
@@ -143,16 +158,35 @@ static void pci_free(struct device *dev)
 	struct vfio_device *vd = vp->vd;
 
 	vfio_pci_irq_free(vp);
-	vfio_pci_function_reset(vp);
+	if (!reset_harms(vp))
+		vfio_pci_function_reset(vp);
 	function_free(vp);
 	device_close(vd);
 }
 
-static const struct device_ops ops = { .reset = pci_reset, .stats = pci_stats, .free = pci_free };
+static const struct device_ops ops = { .reset = pci_reset, .stats = pci_stats, .leave = pci_leave, .free = pci_free };
 
 static const struct device_ops migratable_ops = {
-	.reset = pci_reset, .stop = pci_stop, .start = pci_start, .save = pci_save, .load = pci_load, .stats = pci_stats, .free = pci_free,
+	.reset = pci_reset, .stop = pci_stop, .start = pci_start, .save = pci_save, .load = pci_load, .stats = pci_stats,
+	.leave = pci_leave, .free = pci_free,
 };
+
+/* Whether what the user wants done when the host asks for the device back can be done here. The function is plugged. */
+static int request_init(struct vfio_pci *vp, struct error *err)
+{
+	const struct vfio_config *cfg = vp->vd->cfg;
+	int r = 0;
+
+	if (cfg->on_request == VFIO_REQUEST_AUTO || cfg->on_request == VFIO_REQUEST_UNPLUG)
+		r = pci_eject_allow(&vp->pdev);
+	if (r < 0 && cfg->on_request == VFIO_REQUEST_UNPLUG)
+		return error_set(err, r, "%s '%s': on-request 'unplug': this machine has no ACPI tables of ours, which its guest would be asked by; "
+				 "want poweroff or report", cfg->option, cfg->device);
+	if (cfg->on_request == VFIO_REQUEST_POWEROFF && !power_button_there(vp->pdev.dev.vm))
+		return error_set(err, -EOPNOTSUPP, "%s '%s': on-request 'poweroff': this machine has no power button; want report", cfg->option,
+				 cfg->device);
+	return 0;
+}
 
 static int function_init(struct vm *vm, struct vfio_pci *vp, struct error *err)
 {
@@ -171,7 +205,8 @@ static int function_init(struct vm *vm, struct vfio_pci *vp, struct error *err)
 	r = pci_plug(vm->pci, &vp->pdev, -1);
 	if (r < 0)
 		return error_set_errno(err, r, "%s '%s': no place on the PCI bus", cfg->option, cfg->device);
-	return vfio_pci_irq_init(vp, err);
+	r = request_init(vp, err);
+	return r < 0 ? r : vfio_pci_irq_init(vp, err);
 }
 
 int vfio_pci_create(struct vm *vm, struct vfio_device *vd, struct error *err)

@@ -46,9 +46,10 @@ struct vfio_pci {
 	unsigned int pm_cap, exp_cap, af_cap, msi_cap, msix_cap;	/* where they are in config; 0: none */
 	u8 power_states, power;	/* a bit for each D state it has; the one it is in */
 	bool flr;		/* it can be reset, and the guest may */
-	bool command_known;
-	u16 command;		/* what the device was told last, if known */
+	bool command_known;	/* the device took the last COMMAND: else it may not answer where its BARs are */
+	u16 command;		/* that COMMAND */
 	bool stopped;		/* by device_ops.stop */
+	bool leaving;		/* taken away, and others of this VM are not */
 	struct log_rate rate;
 	unsigned int msix_bar;	/* PCI_BARS: none */
 	u32 msix_table, msix_table_len, msix_pba, msix_pba_len;	/* in bytes from the BAR's start */
@@ -95,6 +96,7 @@ int vfio_pci_bars_init(struct vfio_pci *vp, struct error *err);
 void vfio_pci_bars_free(struct vfio_pci *vp);		/* after the function is off the bus */
 void vfio_pci_bar_activated(struct pci_dev *pdev, unsigned int bar);
 void vfio_pci_bar_deactivating(struct pci_dev *pdev, unsigned int bar);
+void vfio_pci_bars_command(struct vfio_pci *vp);	/* command_known changed while BARs may be decoded: slots go or come back */
 /* pci-rom.c: reads the device's ROM, or cfg->romfile, and adds BAR PCI_ROM for it. */
 int vfio_pci_rom_init(struct vfio_pci *vp, struct error *err);
 void vfio_pci_rom_free(struct vfio_pci *vp);

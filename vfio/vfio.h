@@ -66,7 +66,6 @@ struct vfio_region {
 	u32 index, flags;	/* VFIO_REGION_INFO_FLAG_* */
 	u64 size, offset;	/* offset: in the device's file */
 	u32 type, subtype;	/* 0: not device specific */
-	bool msix_mappable;
 	struct vfio_area area[VFIO_AREAS];	/* what may be mapped, sorted, disjoint, host page aligned; none without FLAG_MMAP */
 	unsigned int nr_areas;
 };
@@ -84,8 +83,6 @@ struct vfio_iommu_info {
 	unsigned int nr_ranges;		/* 0: the host does not say, anything may be */
 	bool dirty;			/* VFIO_IOMMU_DIRTY_PAGES works */
 	u64 dirty_page_sizes, dirty_max_bitmap;	/* bits; bytes */
-	bool dma_avail_known;
-	u32 dma_avail;			/* maps that may still be made */
 };
 
 int vfio_parse_iommu_info(const void *buf, size_t len, struct vfio_iommu_info *ret);
@@ -196,6 +193,11 @@ struct vfio_device {
 int vfio_device_open(struct vm *vm, const struct vfio_config *cfg, struct vfio_device **ret, struct error *err);
 void vfio_device_close(struct vfio_device *vd);		/* main thread; NULL is fine */
 const char *vfio_device_name(const struct vfio_device *vd);
+/*
+ * The answer to @question, @len bytes that begin with argsz, with the capabilities behind it: argsz says how much there is, and the second
+ * call gets it. *ret is the caller's to free.
+ */
+int vfio_info_get(int fd, unsigned long request, const void *question, size_t len, void **ret, size_t *ret_len);
 /* NULL: it has no such region, or one of size 0. */
 const struct vfio_region *vfio_region_get(const struct vfio_device *vd, u32 index);
 const struct vfio_region *vfio_region_find(const struct vfio_device *vd, u32 type, u32 subtype);

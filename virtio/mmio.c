@@ -358,7 +358,7 @@ static void mmio_stats(struct device *dev, struct strbuf *b)
 }
 
 /* Section: u32 selectors of device features, driver features, queue; u32 isr, u32 page size; u32 alignment of each queue; core.c's */
-static void mmio_save(struct device *dev, struct state_writer *w)
+static int mmio_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct virtio_mmio *m = mmio_of_device(dev);
 	unsigned int i;
@@ -373,6 +373,7 @@ static void mmio_save(struct device *dev, struct state_writer *w)
 		state_put_u32(w, atomic_load(&m->queue_align[i]));
 	virtio_dev_save(m->vdev, w);
 	state_end(w);
+	return 0;
 }
 
 static int mmio_load(struct device *dev, struct state_reader *r)

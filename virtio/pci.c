@@ -199,7 +199,7 @@ static void vp_start(struct device *dev)
 	virtio_dev_start(vp_of_device(dev)->vdev);
 }
 
-static void vp_save(struct device *dev, struct state_writer *w)
+static int vp_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct virtio_pci *vp = vp_of_device(dev);
 
@@ -212,6 +212,7 @@ static void vp_save(struct device *dev, struct state_writer *w)
 	state_put_u8(w, vp->isr);
 	virtio_dev_save(vp->vdev, w);
 	state_end(w);
+	return 0;
 }
 
 static bool vector_valid(const struct virtio_pci *vp, u16 vector)

@@ -6,13 +6,15 @@
  * one that moves is told of where it is:
  *
  *	\_SB.PCI0		host bridge: windows, interrupt wiring, _OSC
- *	\_SB.MRES		what else is taken: ECAM, power and debug-exit registers
+ *	\_SB.PCI0.SLnn		device numbers whose functions can be given back: _EJ0
+ *	\_SB.MRES		what else is taken: ECAM, power, eject and debug-exit registers
  *	\_SB.COMn RTC0		PC devices
  *	\_SB.PWRB GED0		power button, told by an interrupt of its own [5.6.9]
+ *	\_SB.GED1		the same for slots that are asked back
  *	\_S5			power-off
  *
  * Left out: processor devices (the MADT tells all that there is), _PRT for the 8259s (hardware-reduced ACPI has
- * none), hot plug.
+ * none), hot plug of what was not there at the start.
  */
 #include "x86/acpi-dsdt.h"
 
@@ -91,7 +93,7 @@ static void pnp_device(const struct acpi_machine *m, struct strbuf *b, const str
 
 /* --- host bridge --- */
 
-/* Line (device + pin - 1) % 8 of each of 32 devices with four pins. [6.2.13] */
+/* The line of each of 32 devices with four pins, which are 0..3 here. [6.2.13] */
 static void pci_routing(const struct pci_host_config *pci, struct strbuf *b)
 {
 	enum { SLOTS = 32, PINS = 4 };
@@ -106,7 +108,7 @@ static void pci_routing(const struct pci_host_config *pci, struct strbuf *b)
 			aml_int(b, slot << 16 | 0xffff);	/* all its functions */
 			aml_int(b, pin);
 			aml_int(b, 0);				/* no link device: a fixed GSI */
-			aml_int(b, pci->intx_gsi[(slot + pin) % PCI_INTX_LINES]);
+			aml_int(b, pci->intx_gsi[pci_intx_line(slot, pin + 1)]);
 			aml_end(b, entry);
 		}
 	}
@@ -213,6 +215,56 @@ static void pci_osc(struct strbuf *b)
 	aml_end(b, m);
 }
 
+static void slot_name(unsigned int slot, const char *parent, char *ret, size_t size)
+{
+	snprintf(ret, size, "%sSL%02u", parent, slot);
+}
+
+/* A register of 32 bits, as field @name of a region of its own. */
+static void dword_register(struct strbuf *b, const char *region, const char *name, const struct dev_resource *io, u64 off)
+{
+	aml_region(b, region, io->space == IO_PORT ? AML_SYSTEM_IO : AML_SYSTEM_MEMORY, io->base + off, 4);
+	aml_dword_field(b, region, name);
+}
+
+/* [6.1.1] _ADR, [6.1.11] _SUN, [6.3.3] _EJ0. _SUN is the device number: what a user finds as the slot's name. */
+static void pci_slot(struct strbuf *b, unsigned int slot)
+{
+	struct aml_mark d, method;
+	char name[8];
+
+	slot_name(slot, "", name, sizeof(name));
+	d = aml_device(b, name);
+	aml_name(b, "_ADR");
+	aml_int(b, slot << 16);
+	aml_name(b, "_SUN");
+	aml_int(b, slot);
+	method = aml_method(b, "_EJ0", 1, true);
+	aml_op(b, AML_STORE);
+	aml_int(b, BIT(slot));
+	aml_namestring(b, "EJNW");
+	aml_end(b, method);
+	aml_end(b, d);
+}
+
+static const struct dev_resource *eject_registers(const struct acpi_machine *m)
+{
+	return m->eject_slots ? acpi_resource(acpi_find_device(m, DEV_PCI_EJECT, 0), DEV_RES_IO, 0) : NULL;
+}
+
+static void pci_slots(const struct acpi_machine *m, struct strbuf *b)
+{
+	const struct dev_resource *io = eject_registers(m);
+	unsigned int slot;
+
+	if (!io)
+		return;
+	dword_register(b, "EJRG", "EJNW", io, PCI_EJECT_NOW);
+	for (slot = 0; slot < 32; slot++)
+		if (m->eject_slots & BIT(slot))
+			pci_slot(b, slot);
+}
+
 static void pci_host_bridge(const struct acpi_machine *m, struct strbuf *b)
 {
 	static const char *const zero[] = { "_SEG", "_BBN", "_UID" };
@@ -230,6 +282,7 @@ static void pci_host_bridge(const struct acpi_machine *m, struct strbuf *b)
 	pci_resources(m->pci, b);
 	pci_routing(m->pci, b);
 	pci_osc(b);
+	pci_slots(m, b);
 	aml_end(b, d);
 }
 
@@ -238,7 +291,7 @@ static void pci_host_bridge(const struct acpi_machine *m, struct strbuf *b)
 /* Keeps the guest from giving these addresses to anything. The ECAM must be among them. [PCI Firmware 3.2, 4.1.2] */
 static void motherboard_resources(const struct acpi_machine *m, struct strbuf *b)
 {
-	static const enum dev_kind kinds[] = { DEV_POWER, DEV_DEBUG_EXIT };
+	static const enum dev_kind kinds[] = { DEV_POWER, DEV_DEBUG_EXIT, DEV_PCI_EJECT };
 	struct aml_mark d = aml_device(b, "MRES");
 	const struct dev_resource *res;
 	const struct device *dev;
@@ -275,15 +328,58 @@ static void pc_devices(const struct acpi_machine *m, struct strbuf *b)
 		pnp_device(m, b, dev, "RTC0", "PNP0B00", 0);
 }
 
-/* The event device reads what happened, acknowledges it, and tells the button. [5.6.9.3] */
+/*
+ * An event device [5.6.9]: reads from the register at @off what happened, into Local0, and acknowledges that. What its method
+ * does about it follows. Gives the method and the device, to be ended in this order.
+ */
+static struct aml_mark event_device(const struct acpi_machine *m, struct strbuf *b, const char *name, unsigned int uid, const struct device *dev,
+				    u64 off, struct aml_mark *ret_device)
+{
+	const struct dev_resource *io = acpi_resource(dev, DEV_RES_IO, 0), *irq = acpi_resource(dev, DEV_RES_IRQ, 0);
+	struct aml_resources crs;
+	struct aml_mark method;
+
+	*ret_device = aml_device(b, name);
+	aml_name(b, "_HID");
+	aml_string(b, "ACPI0013");
+	aml_name(b, "_UID");
+	aml_int(b, uid);
+	aml_crs_begin(b, &crs);
+	add_irq(m, &crs, irq);
+	aml_crs_end(b, &crs);
+	dword_register(b, "EREG", "EVNT", io, off);
+	method = aml_method(b, "_EVT", 1, true);
+	aml_op(b, AML_STORE);
+	aml_namestring(b, "EVNT");
+	aml_local(b, 0);
+	aml_op(b, AML_STORE);
+	aml_local(b, 0);
+	aml_namestring(b, "EVNT");
+	return method;
+}
+
+/* If (Local0 & @bit) { Notify (@object, @value) } */
+static void notify_if(struct strbuf *b, u32 bit, const char *object, unsigned int value)
+{
+	struct aml_mark cond = aml_if(b);
+
+	aml_op(b, AML_AND);
+	aml_local(b, 0);
+	aml_int(b, bit);
+	aml_no_target(b);
+	aml_op(b, AML_NOTIFY);
+	aml_namestring(b, object);
+	aml_int(b, value);
+	aml_end(b, cond);
+}
+
 static void power_button(const struct acpi_machine *m, struct strbuf *b)
 {
+	enum { PRESSED = 0x80 };	/* [5.6.6] */
 	const struct device *dev = acpi_find_device(m, DEV_POWER, 0);
-	const struct dev_resource *io = acpi_resource(dev, DEV_RES_IO, 0), *irq = acpi_resource(dev, DEV_RES_IRQ, 0);
-	struct aml_mark d, method, cond;
-	struct aml_resources crs;
+	struct aml_mark d, method;
 
-	if (!io || !irq)
+	if (!dev)
 		return;
 	d = aml_device(b, "PWRB");
 	aml_name(b, "_HID");
@@ -292,32 +388,28 @@ static void power_button(const struct acpi_machine *m, struct strbuf *b)
 	aml_int(b, 0);
 	aml_end(b, d);
 
-	d = aml_device(b, "GED0");
-	aml_name(b, "_HID");
-	aml_string(b, "ACPI0013");
-	aml_name(b, "_UID");
-	aml_int(b, 0);
-	aml_crs_begin(b, &crs);
-	add_irq(m, &crs, irq);
-	aml_crs_end(b, &crs);
-	aml_region(b, "EREG", io->space == IO_PORT ? AML_SYSTEM_IO : AML_SYSTEM_MEMORY, io->base + POWER_EVENT, 4);
-	aml_dword_field(b, "EREG", "EVNT");
-	method = aml_method(b, "_EVT", 1, true);
-	aml_op(b, AML_STORE);
-	aml_namestring(b, "EVNT");
-	aml_local(b, 0);
-	aml_op(b, AML_STORE);
-	aml_local(b, 0);
-	aml_namestring(b, "EVNT");
-	cond = aml_if(b);
-	aml_op(b, AML_AND);
-	aml_local(b, 0);
-	aml_int(b, 1);
-	aml_no_target(b);
-	aml_op(b, AML_NOTIFY);
-	aml_namestring(b, "\\_SB.PWRB");
-	aml_int(b, 0x80);		/* [5.6.6] pressed */
-	aml_end(b, cond);
+	method = event_device(m, b, "GED0", 0, dev, POWER_EVENT, &d);
+	notify_if(b, 1, "\\_SB.PWRB", PRESSED);
+	aml_end(b, method);
+	aml_end(b, d);
+}
+
+static void eject_requests(const struct acpi_machine *m, struct strbuf *b)
+{
+	enum { EJECT_REQUEST = 3 };	/* [5.6.6] */
+	struct aml_mark d, method;
+	unsigned int slot;
+	char name[24];
+
+	if (!eject_registers(m))
+		return;
+	method = event_device(m, b, "GED1", 1, acpi_find_device(m, DEV_PCI_EJECT, 0), PCI_EJECT_ASKED, &d);
+	for (slot = 0; slot < 32; slot++) {
+		if (!(m->eject_slots & BIT(slot)))
+			continue;
+		slot_name(slot, "\\_SB.PCI0.", name, sizeof(name));
+		notify_if(b, BIT(slot), name, EJECT_REQUEST);
+	}
 	aml_end(b, method);
 	aml_end(b, d);
 }
@@ -331,6 +423,7 @@ void acpi_dsdt_body(const struct acpi_machine *m, struct strbuf *b)
 	motherboard_resources(m, b);
 	pc_devices(m, b);
 	power_button(m, b);
+	eject_requests(m, b);
 	aml_end(b, sb);
 
 	aml_name(b, "\\_S5");

@@ -67,8 +67,9 @@ static void rom_free(struct device *dev)
 }
 
 /* Its content is the file's: nothing of it travels. */
-static void rom_save(struct device *dev, struct state_writer *w)
+static int rom_save(struct device *dev, struct state_writer *w, struct error *err)
 {
+	return 0;
 }
 
 static int rom_load(struct device *dev, struct state_reader *r)

@@ -217,13 +217,19 @@ static int create_pci(struct vm *vm, struct error *err)
 		.mem64 = vm->arch->mem64,
 		.firmware_io = PCI_IO_FIRMWARE,
 	};
+	static const struct pci_eject_config eject = { .space = IO_PORT, .base = PCI_EJECT_PORT, .gsi = PCI_EJECT_GSI };
 	unsigned int i;
 	int r;
 
 	for (i = 0; i < PCI_INTX_LINES; i++)
 		cfg.intx_gsi[i] = cfg.intx_line[i] = PCI_INTX_GSI + i;
 	r = pci_host_create(vm, &cfg);
-	return r < 0 ? error_set_errno(err, r, "PCI host bridge") : 0;
+	if (r < 0)
+		return error_set_errno(err, r, "PCI host bridge");
+	/* What devices of the host can be given back by, which our tables tell of. */
+	if (vm->cfg.nr_vfio && !vm->cfg.firmware)
+		r = pci_eject_create(vm, &eject);
+	return r < 0 ? error_set_errno(err, r, "PCI eject registers") : 0;
 }
 
 static int create_board(struct vm *vm, struct error *err)
@@ -309,7 +315,8 @@ static const u8 bios_reset[] = {
 static int write_tables(struct vm *vm, struct error *err)
 {
 	const struct acpi_machine m = {
-		.cpus = vm->cfg.cpus, .devices = &vm->devices, .pci = pci_host_config(vm->pci), .base = ACPI_BASE,
+		.cpus = vm->cfg.cpus, .devices = &vm->devices, .pci = pci_host_config(vm->pci), .eject_slots = pci_eject_slots(vm->pci),
+		.base = ACPI_BASE,
 	};
 	struct strbuf tables = { 0 };
 	u8 ebda_segment[2], ebda_kib = EBDA_SIZE / KIB;

@@ -13,8 +13,8 @@
  *   0xff000000 .. 0xffffffff   firmware, up to its reset vector
  *   4 GiB ..                   the rest of RAM, then the 64 bit PCI window
  *
- * Ports: as on a PC, and 0x600 power registers. Interrupts: GSI 0 PIT, 1 keyboard, 3 and 4 serial, 8 RTC,
- * 9 power button, 12 mouse, all as on a PC; 16..23 PCI.
+ * Ports: as on a PC, 0x600 power registers, 0x608 those of PCI functions that can be given back. Interrupts: GSI 0 PIT, 1 keyboard, 3 and 4
+ * serial, 8 RTC, 9 power button, 12 mouse, all as on a PC; 10 PCI functions asked back; 16..23 PCI.
  *
  * The first MiB; what a loader puts there is its own business until the guest runs:
  *   0x00400  BIOS data area: EBDA segment
@@ -63,6 +63,8 @@ struct vm;
  */
 #define POWER_PORT	0x600
 #define POWER_GSI	9
+#define PCI_EJECT_PORT	0x608
+#define PCI_EJECT_GSI	10
 #define PCI_INTX_GSI	16
 /*
  * Below the 16 MiB that firmware images end at. kvmtool's 0xfffbd000 leaves them 256 KiB; no guest sees the difference.
@@ -170,6 +172,7 @@ struct acpi_machine {
 	unsigned int cpus;
 	const struct list_node *devices;	/* struct device, described by their resources */
 	const struct pci_host_config *pci;
+	u32 eject_slots;			/* device numbers that the guest may empty; with a DEV_PCI_EJECT */
 	gpa_t base;				/* where the tables will be */
 };
 

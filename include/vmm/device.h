@@ -33,9 +33,14 @@ struct device_ops {
 	/* Afterwards it touches neither guest memory nor its irq, until start(). Idempotent. */
 	void (*stop)(struct device *dev);
 	void (*start)(struct device *dev);
-	/* Whole guest-visible state, one section; called between stop() and start(). */
-	void (*save)(struct device *dev, struct state_writer *w);
+	/*
+	 * Whole guest-visible state, in sections of its own; called between stop() and start(). save() fails with a line only for what the
+	 * device knows: that @w had no memory left is seen in it.
+	 */
+	int (*save)(struct device *dev, struct state_writer *w, struct error *err);
 	int (*load)(struct device *dev, struct state_reader *r);
+	/* It is taken away, and the VM goes on without: free() follows at once, and does no harm to other devices. */
+	void (*leave)(struct device *dev);
 	void (*free)(struct device *dev);
 	void (*power_button)(struct device *dev);	/* it has one, and it is pressed; any thread */
 	/* Its counters, as members of the JSON object open in @b. Main thread; the vCPUs may run. */
@@ -55,6 +60,7 @@ enum dev_kind {
 	DEV_VIRTIO_MMIO,
 	DEV_FLASH,
 	DEV_GPIO_PL061,		/* with the power button on it */
+	DEV_PCI_EJECT,		/* registers by which PCI functions are given back */
 };
 
 enum { DEV_RESOURCES = 4 };
@@ -82,6 +88,8 @@ void device_add(struct vm *vm, struct device *dev, const struct device_ops *ops,
 	PRINTF_LIKE(4, 5);
 void device_describe_io(struct device *dev, enum io_space space, u64 base, u64 size);
 void device_describe_irq(struct device *dev, u32 gsi, bool level);
+/* Takes one away that has leave(), which does what stop() would. vCPUs are paused; main thread. */
+void device_remove(struct device *dev);
 /* The n-th device of @kind, or NULL. */
 struct device *device_find(struct vm *vm, enum dev_kind kind, unsigned int index);
 
@@ -100,7 +108,7 @@ struct serial_place {
 int devices_create_serial(struct vm *vm, enum io_space space, const struct serial_place *place, struct error *err);
 /* The devices of every machine, from vm->cfg: pvpanic, disks, virtio console, random numbers. After the PCI host. */
 int devices_create_common(struct vm *vm, struct error *err);
-/* -EOPNOTSUPP and a line naming it when a device cannot be saved. VM stopped. */
+/* In order, till the first that fails. -EOPNOTSUPP and a line naming it, and nothing saved, when a device cannot be saved. VM stopped. */
 int devices_save(struct vm *vm, struct state_writer *w, struct error *err);
 int devices_load(struct vm *vm, struct state_reader *r, struct error *err);
 

@@ -78,6 +78,7 @@ enum {
 int power_create(struct vm *vm, const struct power_config *cfg);
 /* Presses the power button of the first device that has one (device_ops.power_button). Any thread. -ENODEV without one. */
 int power_button_press(struct vm *vm);
+bool power_button_there(const struct vm *vm);	/* one that could be pressed. Main thread */
 
 /* PL061: eight lines, of which one is the power button, pressed while it reads 1. [ARM DDI 0190] */
 struct gpio_pl061_config {

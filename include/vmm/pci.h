@@ -34,6 +34,7 @@ enum {
 
 struct error;
 struct pci_dev;
+struct pci_eject;
 struct pci_host;
 struct pci_msi;
 struct pci_msix;
@@ -101,6 +102,7 @@ struct pci_dev {
 	u64 cap_used;			/* dwords of the first 256 bytes that capabilities lie in, a bit each */
 	bool asleep;			/* in a power state in which no BAR is decoded */
 	struct pci_bar bar[PCI_BARS + 1];
+	bool intx_by_kvm;		/* its INTx level is KVM's (a resample irqfd), never pci_intx_set()'s; before pci_plug() */
 	struct irq_line *intx;		/* owned while plugged; NULL without an interrupt pin */
 	_Atomic bool intx_asserted;	/* by the device; INTx disable is applied on top */
 	bool intx_disabled;		/* COMMAND's bit, for those without the host's lock */
@@ -117,6 +119,12 @@ struct pci_ids {
 	bool extended;		/* 4 KiB config space, and the device adds the capability itself, if any */
 	u8 pin;			/* INTx: 0 none, 1..4 */
 };
+
+/* For those callbacks: does an access of @size bytes at @off reach one of the @len bytes at @reg? */
+static inline bool pci_touches(unsigned int off, unsigned int size, unsigned int reg, unsigned int len)
+{
+	return off < reg + len && reg < off + size;
+}
 
 /* --- for devices, before they are plugged; main thread --- */
 
@@ -163,7 +171,8 @@ bool pci_msix_write(struct pci_dev *pdev, u64 off, u64 val, unsigned int size);
 /*
  * Puts it on the bus: @devfn, or -1 for the next free device number, function 0. Several functions of one
  * device set the multifunction bit of function 0. -ENOSPC: bus full; -EBUSY: taken. BAR addresses come with
- * pci_assign_bars().
+ * pci_assign_bars(). On a machine with intx_one_level, -1 is a number whose line is not driven both by KVM (pdev->intx_by_kvm) and by
+ * lkvm, as long as there is one: one with a line of its own for a function that KVM drives, or a line that such functions have among them.
  */
 int pci_plug(struct pci_host *host, struct pci_dev *pdev, int devfn);
 /*
@@ -213,6 +222,48 @@ unsigned int pci_msi_allocated(const struct pci_dev *pdev);	/* as many as the dr
 void pci_msi_irqfds_free(struct pci_dev *pdev);
 /* The GSI of its INTx pin. -EINVAL: it has none, or is not plugged. */
 int pci_intx_gsi(const struct pci_dev *pdev, u32 *ret_gsi);
+/*
+ * The name of a function on the same line which may break the level of @pdev's, and the other way round: one of the two is driven by KVM,
+ * the other by lkvm, and the machine has intx_one_level. NULL: none. Main thread; valid while both are plugged.
+ */
+const char *pci_intx_rival(const struct pci_dev *pdev);
+/* The line of pin @pin, 1..4, of device number @device: what firmware tables and functions agree on. */
+static inline unsigned int pci_intx_line(unsigned int device, unsigned int pin)
+{
+	return (device + pin - 1) % PCI_INTX_LINES;
+}
+
+/* --- functions that the guest can give back while it runs; pci-eject.c --- */
+
+/*
+ * The registers behind an ACPI machine's hot-plug objects. A slot is a device number: all its functions leave together.
+ * [acpi-6.4 5.6.6 Eject Request, 5.6.9, 6.3.3 _EJ0]
+ */
+struct pci_eject_config {
+	enum io_space space;
+	u64 base;		/* PCI_EJECT_SIZE bytes: registers below, of 32 bits, a bit for each slot */
+	u32 gsi;		/* level: while PCI_EJECT_ASKED is not 0 */
+};
+enum {
+	PCI_EJECT_ASKED = 0,	/* slots that the guest is asked to give back, and was not told of; write one to clear */
+	PCI_EJECT_NOW = 4,	/* write one: it is given back. Reads the slots for which that would do something */
+	PCI_EJECT_SIZE = 8,
+};
+/* On the bus of vm->pci, which has at most one. After it, and before the functions. 0 or -errno; the VM owns it. Main thread. */
+int pci_eject_create(struct vm *vm, const struct pci_eject_config *cfg);
+/*
+ * The slot that @pdev is plugged into is one the guest may empty, asked or not. pdev->dev is on the VM's list of devices, or comes there,
+ * and has leave(); the functions that share the slot with it are of the same kind. Before vCPUs run; main thread.
+ * -EOPNOTSUPP: this machine cannot.
+ */
+int pci_eject_allow(struct pci_dev *pdev);
+/*
+ * Asks the guest for the slot of @pdev; again, if need be. A guest that does not give it loses it at the VM's reset. Any thread.
+ * -EOPNOTSUPP: it may not.
+ */
+int pci_eject_ask(struct pci_dev *pdev);
+/* The slots that there are now, for the tables. */
+u32 pci_eject_slots(const struct pci_host *host);
 
 /* --- the host bridge --- */
 
@@ -225,8 +276,13 @@ struct pci_host_config {
 	unsigned int ecam_buses;	/* 1 MiB each */
 	bool cf8;		/* configuration mechanism #1 at ports 0xcf8..0xcff [pci-3.0 3.2.2.3.2] */
 	struct pci_window io, mem32, mem64;
-	u32 intx_gsi[PCI_INTX_LINES];	/* line (device + pin - 1) % 8 */
+	u32 intx_gsi[PCI_INTX_LINES];	/* by pci_intx_line() */
 	u8 intx_line[PCI_INTX_LINES];	/* what Interrupt Line reads at power on */
+	/*
+	 * KVM keeps one level for a wired line, and whoever sets it last is right (arm64's vgic, riscv64's APLIC). Without: KVM ORs those of
+	 * lkvm and of resample irqfds (x86's IOAPIC), and a line may have both.
+	 */
+	bool intx_one_level;
 	u64 firmware_io;	/* first I/O address firmware assigns, inside io */
 };
 

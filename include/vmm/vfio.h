@@ -14,6 +14,8 @@ struct strbuf;
 enum vfio_iommu_kind { VFIO_IOMMU_AUTO, VFIO_IOMMU_GROUP, VFIO_IOMMU_IOMMUFD };	/* AUTO: iommufd where host and device have it */
 enum vfio_rom { VFIO_ROM_DEVICE, VFIO_ROM_FILE, VFIO_ROM_OFF };
 enum vfio_error_policy { VFIO_ERROR_STOP, VFIO_ERROR_REPORT };	/* the device told of an error it cannot mend: end the VM, or only say so */
+/* the host asks for the device back: the guest is asked for it (AUTO: where it can be, else only said so), or to power off, or it is only said */
+enum vfio_request_policy { VFIO_REQUEST_AUTO, VFIO_REQUEST_UNPLUG, VFIO_REQUEST_POWEROFF, VFIO_REQUEST_REPORT };
 enum vfio_migration_kind { VFIO_MIGRATION_AUTO, VFIO_MIGRATION_V2, VFIO_MIGRATION_V1, VFIO_MIGRATION_OFF };
 
 /* One --vfio or --vfio-pci. Strings are borrowed for the VM's life. */
@@ -24,6 +26,7 @@ struct vfio_config {
 	enum vfio_rom rom;
 	const char *romfile;
 	enum vfio_error_policy on_error;
+	enum vfio_request_policy on_request;
 	enum vfio_migration_kind migration;
 	bool aer;			/* the Advanced Error Reporting capability is passed on */
 	bool p2p;			/* other devices may reach this one's BARs by DMA */

@@ -365,7 +365,7 @@ TEST(the_frame_has_no_state_to_lose)
 	CHECK_EQ(start(HAS_V2, 1, "gicv2m"), 0);
 	CHECK_EQ(gic_v2m_create(&vm, &err), 0);
 	dev = list_entry(vm.devices.next, struct device, node);
-	dev->ops->save(dev, &w);
+	CHECK_EQ(dev->ops->save(dev, &w, NULL), 0);
 	state_reader_init(&r, w.buf.s, w.buf.len);
 	CHECK_EQ(dev->ops->load(dev, &r), 0);
 	strbuf_free(&w.buf);

@@ -23,7 +23,7 @@ static void round_trip(void)
 	struct state_reader r;
 
 	dev()->ops->stop(dev());
-	dev()->ops->save(dev(), &w);
+	check(!dev()->ops->save(dev(), &w, NULL));
 	state_reader_init(&r, w.buf.s, w.buf.len);
 	check(dev()->ops->load(dev(), &r) == 0);
 	dev()->ops->start(dev());

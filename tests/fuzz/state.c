@@ -8,12 +8,12 @@
  *
  * links: hw/rtc.c hw/i8042.c hw/power.c hw/debug-exit.c hw/pcports.c hw/pvpanic.c hw/serial.c
  * links: chardev/chardev.c chardev/output.c chardev/input.c chardev/stdio.c chardev/pty.c chardev/file.c chardev/socket.c
- * links: pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c device.c state.c event.c
+ * links: pci-eject.c pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c device.c state.c event.c
  * links: util/json.c util/str.c util/log.c util/error.c util/cleanup.c util/io.c util/thread.c
  */
 #include <stdarg.h>
 
-#include "tests/pci-fake.h"
+#include "tests/eject-fake.h"
 
 #include "vmm/event.h"
 #include "vmm/hw.h"
@@ -24,7 +24,7 @@ enum { DEVICES = 9 };
 
 static u64 now_ns;		/* the world's clock */
 static const struct { u64 base; unsigned int size; } ports[] = {
-	{ 0x60, 8 }, { 0x70, 8 }, { 0x80, 1 }, { 0x92, 1 }, { 0xf4, 4 }, { 0x3f8, 8 }, { 0x600, 8 }, { 0xcf8, 8 },
+	{ 0x60, 8 }, { 0x70, 8 }, { 0x80, 1 }, { 0x92, 1 }, { 0xf4, 4 }, { 0x3f8, 8 }, { 0x600, 8 }, { EJECT_PORT, 8 }, { 0xcf8, 8 },
 };
 
 void vm_request_exit(struct vm *v, enum vm_exit_cause cause, int status, const char *fmt, ...) { }
@@ -55,6 +55,47 @@ static u8 take(struct input *in)
 	return *in->p++;
 }
 
+/* A function that the guest may give back, and the host asks for. */
+static struct fake_dev *leaver;
+
+static void leaver_leave(struct device *dev) { }
+
+static void leaver_free(struct device *dev)
+{
+	pci_dev_cleanup(&leaver->pdev);
+	free(leaver);
+	leaver = NULL;
+}
+
+static int leaver_save(struct device *dev, struct state_writer *w, struct error *err)
+{
+	state_begin(w, dev->name, 1);
+	pci_dev_save(&leaver->pdev, w);
+	state_end(w);
+	return 0;
+}
+
+static int leaver_load(struct device *dev, struct state_reader *r)
+{
+	u32 version;
+	int ret = state_open(r, dev->name, 1, &version);
+
+	if (!ret)
+		ret = pci_dev_load(&leaver->pdev, r);
+	return ret ? ret : state_close(r);
+}
+
+static void leaver_create(struct vm *vm)
+{
+	static const struct device_ops ops = { .save = leaver_save, .load = leaver_load, .leave = leaver_leave, .free = leaver_free };
+
+	leaver = calloc(1, sizeof(*leaver));
+	check(leaver);
+	fake_dev_init(leaver, 1);
+	check(!pci_plug(vm->pci, &leaver->pdev, -1) && !pci_eject_allow(&leaver->pdev));
+	device_add(vm, &leaver->pdev.dev, &ops, "leaver");
+}
+
 static struct vm *board(void)
 {
 	static struct event_loop *loop;		/* one for all inputs: making one takes longer than an input */
@@ -68,9 +109,10 @@ static struct vm *board(void)
 	check(loop || !event_loop_create("fuzz", &loop));
 	vm->loop = loop;
 	check(!pcports_create(vm));
-	check(!pci_host_create(vm, &fake_host_config));
+	check(!pci_host_create(vm, &fake_host_config) && !pci_eject_create(vm, &eject_config));
 	check(!serial_create(vm, &serial) && !rtc_create(vm, &rtc) && !i8042_create(vm, &i8042));
 	check(!debug_exit_create(vm, &debug_exit) && !power_create(vm, &power) && !pvpanic_pci_create(vm));
+	leaver_create(vm);
 	check(!pci_assign_bars(vm->pci, NULL));
 	devices_reset(vm);
 	devices_start(vm);
@@ -106,8 +148,7 @@ static int load(struct device *dev, const void *p, size_t len)
 static void save(struct device *dev, struct state_writer *w)
 {
 	*w = (struct state_writer){ .open = false };
-	dev->ops->save(dev, w);
-	check(!w->buf.failed);
+	check(!dev->ops->save(dev, w, NULL) && !w->buf.failed);
 }
 
 static bool same(const struct state_writer *a, const struct state_writer *b)
@@ -190,6 +231,9 @@ static void step(struct vm *vm, struct input *in)
 	case 0:
 	case 1:
 		port_write(vm, port, 1U << (op >> 6) % 3, take(in));
+		if (held.depth)
+			run_posted(vm);		/* the function is gone before the vCPU goes on */
+		check(!held.depth && !leaver == !pci_eject_slots(vm->pci));
 		break;
 	case 2:
 		port_read(vm, port, 1U << (op >> 6) % 3);
@@ -200,6 +244,8 @@ static void step(struct vm *vm, struct input *in)
 	case 4:
 		if (where & 1)
 			power_button_press(vm);
+		else if (where & 2 && leaver)
+			check(!pci_eject_ask(&leaver->pdev));
 		else
 			devices_reset(vm);
 		break;

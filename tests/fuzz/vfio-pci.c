@@ -3,9 +3,9 @@
  * A hostile driver of two VFIO functions: BARs that move, overlap and are switched, all kinds of interrupts in any order, tables written
  * at any moment, devices that interrupt in between, resets; on a host that has few vectors and a KVM that has few GSIs, or takes no irqfd.
  *
- * What must hold: the host's rules are kept; a piece of a BAR has its slot exactly while it is decoded and nothing is in the way; the
- * device has that kind of interrupt on that the guest has; an interrupt of a vector that is not masked arrives, once, and one that is
- * masked is pending; nothing is left in the end.
+ * What must hold: the host's rules are kept; a piece of a BAR has its slot exactly while it is decoded, the device took COMMAND, and nothing
+ * is in the way; the device has that kind of interrupt on that the guest has; an interrupt of a vector that is not masked arrives, once, and
+ * one that is masked is pending; nothing is left in the end.
  *
  * links: vfio/pci-bar.c vfio/pci-irq.c pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c device.c state.c event.c util/json.c
  * links: util/log.c util/io.c util/str.c util/error.c util/cleanup.c util/thread.c
@@ -115,9 +115,9 @@ static void check_bars(struct fake_vfio *f)
 			dma += p->dma;
 			check(p->dma == (p->slot >= 0 && f->cfg.p2p));
 			if (p->slot < 0)
-				check(!b->on || in_the_way(pb->addr + p->area.off, p->area.size));
+				check(!b->on || !f->vp.command_known || in_the_way(pb->addr + p->area.off, p->area.size));
 			else
-				check(b->on && fake.slot[p->slot].used && fake.slot[p->slot].gpa == pb->addr + p->area.off &&
+				check(b->on && f->vp.command_known && fake.slot[p->slot].used && fake.slot[p->slot].gpa == pb->addr + p->area.off &&
 				      fake.slot[p->slot].hva == p->hva && fake.slot[p->slot].size == p->area.size);
 		}
 	}
@@ -200,6 +200,15 @@ static void reset(struct fake_vfio *f)
 	vfio_pci_irq_update(&f->vp);
 }
 
+/* As pci-config.c does when the device does not take COMMAND, and when it does again. */
+static void command_lost(struct fake_vfio *f, bool lost)
+{
+	if (f->vp.command_known != lost)
+		return;
+	f->vp.command_known = !lost;
+	vfio_pci_bars_command(&f->vp);
+}
+
 static void host(struct input *in, struct fake_vfio *f)
 {
 	u8 what = (u8)take(in, 1);
@@ -234,7 +243,10 @@ static void step(struct input *in)
 		port_write(vm, (u16)(f->vp.pdev.bar[4].addr + take(in, 1) % 64), 4, 1);
 		break;
 	case 14:
-		reset(f);
+		if (op & 0x20)
+			command_lost(f, !(op & 0x40));
+		else
+			reset(f);
 		break;
 	case 15:
 		host(in, f);

@@ -146,7 +146,13 @@ static inline struct device *dev(void)
 }
 
 static inline void dev_reset(void) { dev()->ops->reset(dev()); }
-static inline void dev_save(struct state_writer *w) { *w = (struct state_writer){ .open = false }; dev()->ops->save(dev(), w); }
+static inline void dev_save(struct state_writer *w)
+{
+	*w = (struct state_writer){ .open = false };
+	if (dev()->ops->save(dev(), w, NULL) < 0)
+		abort();
+}
+
 
 static inline int dev_load(const void *p, size_t len)
 {

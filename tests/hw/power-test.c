@@ -70,6 +70,7 @@ TEST(button_holds_the_wire_until_cleared)
 	setup();
 	CHECK_EQ(in_n(BASE + POWER_EVENT, 4), 0);
 	CHECK(!wire[GSI].level);
+	CHECK(power_button_there(&vm));
 	CHECK_EQ(power_button_press(&vm), 0);
 	CHECK(wire[GSI].level);
 	CHECK_EQ(power_button_press(&vm), 0);
@@ -106,6 +107,7 @@ TEST(wide_write_over_sleep_and_reset_does_nothing)
 TEST(no_button_without_the_device)
 {
 	fake_vm();
+	CHECK(!power_button_there(&vm));
 	CHECK_EQ(power_button_press(&vm), -ENODEV);
 }
 

@@ -499,7 +499,7 @@ static void save_state(struct state_writer *w)
 	feed("abc");
 	line.client->line_break(line.client);
 	dev()->ops->stop(dev());
-	dev()->ops->save(dev(), w);
+	CHECK_EQ(dev()->ops->save(dev(), w, NULL), 0);
 }
 
 TEST(state_goes_round)

@@ -70,6 +70,7 @@ refused "zero --timeout" "--timeout '0'" -k "$K" --timeout 0
 refused "bad --serial" "--serial '9,stdio'" -k "$K" --serial 9,stdio
 refused "unknown option of --vfio" "--vfio '01:00.0': unknown option 'speed'" -k "$K" --vfio 01:00.0,speed=1
 refused "unknown value of --vfio's iommu" "iommu 'ipu'" -k "$K" --vfio 01:00.0,iommu=ipu
+refused "unknown value of --vfio's on-request" "on-request 'beg'" -k "$K" --vfio 01:00.0,on-request=beg
 refused "--vfio-pci without a device" "--vfio-pci ''" -k "$K" --vfio-pci ""
 refused "--vfio-pci of no device" "--vfio-pci 'ffff:ff:1f.7'" -k "$K" --vfio-pci ffff:ff:1f.7
 refused "more devices of the host's than there is room for" "at most 8 devices" -k "$K" $(for i in $(seq 9); do echo --vfio-pci 0$i:00.0; done)

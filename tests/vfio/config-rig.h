@@ -31,6 +31,7 @@ static struct rig {
 	unsigned int reads, resets, irq_updates, irq_offs, vector_changes;
 	bool written[PCIE_CONFIG_SIZE];
 	char log[4096];			/* "w4.2=0006 +0 " */
+	bool lost;			/* the device did not take COMMAND */
 	bool quiet;			/* no log: the fuzzer */
 } rig;
 
@@ -161,6 +162,14 @@ void vfio_pci_bar_activated(struct pci_dev *pdev, unsigned int bar)
 void vfio_pci_bar_deactivating(struct pci_dev *pdev, unsigned int bar)
 {
 	rig_log("-%u ", bar);
+}
+
+void vfio_pci_bars_command(struct vfio_pci *vp)
+{
+	if (vp->command_known != rig.lost)
+		return;
+	rig.lost = !vp->command_known;
+	rig_log(rig.lost ? "lost " : "back ");
 }
 
 void vfio_pci_vector_changed(struct pci_dev *pdev, unsigned int vector)

@@ -303,6 +303,25 @@ void vm_request_exit(struct vm *vm, enum vm_exit_cause cause, int status, const 
 	atomic_fetch_add(&fake_exits, 1);
 }
 
+/* --- what is done when the host asks for it back --- */
+
+static struct {
+	bool no_eject, no_button;
+	unsigned int asked, pressed;
+} fake_back;
+
+int pci_eject_ask(struct pci_dev *pdev)
+{
+	fake_back.asked += !fake_back.no_eject;
+	return fake_back.no_eject ? -EOPNOTSUPP : 0;
+}
+
+int power_button_press(struct vm *vm)
+{
+	fake_back.pressed += !fake_back.no_button;
+	return fake_back.no_button ? -ENODEV : 0;
+}
+
 /* --- the main loop --- */
 
 struct fake_rounds {
@@ -355,12 +374,14 @@ static struct fake_vfio *fake_vfio(struct vm *vm)
 	list_add_tail(&fake_host.devices, &f->vd.node);
 	f->vp.vd = &f->vd;
 	f->vp.msix_bar = PCI_BARS;
+	f->vp.command_known = true;
 	f->on = f->unmask_fd = -1;
 	for (i = 0; i < VFIO_PCI_NUM_IRQS; i++)
 		f->own_fd[i] = -1;
 	pthread_mutex_init(&f->lock, NULL);
 	if (pci_dev_init(&f->vp.pdev, &fake_vfio_ops, &fake_ids) < 0)
 		abort();
+	f->vp.pdev.intx_by_kvm = true;
 	return f;
 }
 

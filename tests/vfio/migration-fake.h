@@ -622,4 +622,46 @@ static inline void fake_free_all(void)
 	}
 }
 
+/* --- what tests do with a device --- */
+
+static UNUSED struct error err;
+
+static inline int set(struct fake_device *f, enum vfio_mig_state state)
+{
+	return vfio_migration_set_state(f->vd.migration, state, &err);
+}
+
+/* Reads to the end, @step bytes at a time. */
+static inline ssize_t read_all(struct fake_device *f, u8 *buf, size_t room, size_t step)
+{
+	size_t at = 0;
+	ssize_t n;
+
+	while (at < room) {
+		n = vfio_migration_read(f->vd.migration, buf + at, MIN(step, room - at));
+		if (n < 0)
+			return n == -EAGAIN ? (ssize_t)at : n;
+		if (!n)
+			break;
+		at += (size_t)n;
+	}
+	return (ssize_t)at;
+}
+
+static inline int load(struct fake_device *f, const struct state_writer *w)
+{
+	u8 *copy = malloc(w->buf.len + !w->buf.len);	/* of exact size, so that a byte too far is seen */
+	struct state_reader r;
+	int ret;
+
+	if (w->buf.len)
+		memcpy(copy, w->buf.s, w->buf.len);
+	state_reader_init(&r, copy, w->buf.len);
+	ret = vfio_migration_load(f->vd.migration, &r, &err);
+	if (!ret && r.off != r.len)
+		ret = -E2BIG;
+	free(copy);
+	return ret;
+}
+
 #endif

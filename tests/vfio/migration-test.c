@@ -14,8 +14,6 @@
 
 enum { ALL = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY };
 
-static struct error err;
-
 static unsigned int open_files(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -37,38 +35,16 @@ static struct fake_device *device(u64 flags, bool v1)
 	return f;
 }
 
-static int set(struct fake_device *f, enum vfio_mig_state state)
-{
-	return vfio_migration_set_state(f->vd.migration, state, &err);
-}
-
-/* Reads to the end, @step bytes at a time. */
-static ssize_t read_all(struct fake_device *f, u8 *buf, size_t room, size_t step)
-{
-	size_t at = 0;
-	ssize_t n;
-
-	while (at < room) {
-		n = vfio_migration_read(f->vd.migration, buf + at, MIN(step, room - at));
-		if (n < 0)
-			return n == -EAGAIN ? (ssize_t)at : n;
-		if (!n)
-			break;
-		at += (size_t)n;
-	}
-	return (ssize_t)at;
-}
-
 /* --- which protocol --- */
 
 TEST(v2_is_taken_first_then_v1_then_none)
 {
 	struct fake_device *f = device(ALL, true);
 
-	CHECK_STR(vfio_migration_protocol(f->vd.migration), "v2");
-	CHECK_EQ(vfio_migration_abilities(f->vd.migration), VFIO_MIG_CAN_PRE_COPY | VFIO_MIG_CAN_P2P);
+	CHECK_STR(f->vd.migration->ops->name, "v2");
+	CHECK_EQ(f->vd.migration->abilities, VFIO_MIG_CAN_PRE_COPY | VFIO_MIG_CAN_P2P);
 	f = device(0, true);
-	CHECK_STR(vfio_migration_protocol(f->vd.migration), "v1");
+	CHECK_STR(f->vd.migration->ops->name, "v1");
 	f = device(0, false);
 	CHECK(!f->vd.migration);
 	CHECK_STR(err.msg, "");
@@ -84,7 +60,7 @@ TEST(a_wish_is_met_or_refused_by_name)
 	CHECK(!f->vd.migration);
 	f->cfg.migration = VFIO_MIGRATION_V1;
 	CHECK_EQ(vfio_migration_create(&f->vd, &f->vd.migration, &err), 0);
-	CHECK_STR(vfio_migration_protocol(f->vd.migration), "v1");
+	CHECK_STR(f->vd.migration->ops->name, "v1");
 	f = fake_new(ALL, false);
 	f->cfg.migration = VFIO_MIGRATION_V1;
 	CHECK_EQ(vfio_migration_create(&f->vd, &f->vd.migration, &err), -EOPNOTSUPP);
@@ -107,7 +83,7 @@ TEST(an_offer_without_stop_copy_or_with_an_error_is_none)
 	CHECK_EQ(vfio_migration_create(&f->vd, &f->vd.migration, &err), -EIO);
 	f->cfg.migration = VFIO_MIGRATION_AUTO;
 	CHECK_EQ(vfio_migration_create(&f->vd, &f->vd.migration, &err), 0);
-	CHECK_STR(vfio_migration_protocol(f->vd.migration), "v1");
+	CHECK_STR(f->vd.migration->ops->name, "v1");
 	fake_free_all();
 }
 
@@ -307,22 +283,6 @@ TEST(errors_of_the_stream_are_told)
 }
 
 /* --- a whole device --- */
-
-static int load(struct fake_device *f, const struct state_writer *w)
-{
-	u8 *copy = malloc(w->buf.len + !w->buf.len);	/* of exact size, so that a byte too far is seen */
-	struct state_reader r;
-	int ret;
-
-	if (w->buf.len)
-		memcpy(copy, w->buf.s, w->buf.len);
-	state_reader_init(&r, copy, w->buf.len);
-	ret = vfio_migration_load(f->vd.migration, &r, &err);
-	if (!ret && r.off != r.len)
-		ret = -E2BIG;
-	free(copy);
-	return ret;
-}
 
 TEST(a_device_is_saved_and_loaded_whatever_the_size_of_reads_and_writes)
 {
@@ -686,7 +646,7 @@ TEST(stats_tell_protocol_abilities_state_and_bytes_to_go)
 
 	f->log = true;
 	CHECK_EQ(vfio_migration_create(&f->vd, &f->vd.migration, &err), 0);
-	CHECK_EQ(vfio_migration_abilities(f->vd.migration), VFIO_MIG_CAN_PRE_COPY | VFIO_MIG_CAN_P2P | VFIO_MIG_CAN_LOG);
+	CHECK_EQ(f->vd.migration->abilities, VFIO_MIG_CAN_PRE_COPY | VFIO_MIG_CAN_P2P | VFIO_MIG_CAN_LOG);
 	CHECK(strstr(stats(f), "\"protocol\":\"v2\""));
 	CHECK(strstr(stats(f), "\"abilities\":[\"pre-copy\",\"p2p\",\"log\"]"));
 	CHECK(strstr(stats(f), "\"state\":\"running\""));

@@ -7,10 +7,10 @@
  */
 #include "tests/tap.h"
 #include "tests/vfio/migration-fake.h"
+#include "vfio/migration-protocol.h"
 
 enum { FRAME = FAKE_IMAGE + FRAME_EXTRA };
 
-static struct error err;
 static u8 stream[4 * FRAME];
 
 static struct fake_device *device(void)
@@ -20,35 +20,6 @@ static struct fake_device *device(void)
 	if (vfio_migration_create(&f->vd, &f->vd.migration, &err) < 0)
 		f->vd.migration = NULL;
 	return f;
-}
-
-static int set(struct fake_device *f, enum vfio_mig_state state)
-{
-	return vfio_migration_set_state(f->vd.migration, state, &err);
-}
-
-static ssize_t read_all(struct fake_device *f, u8 *buf, size_t room, size_t step)
-{
-	size_t at = 0;
-	ssize_t n;
-
-	while (at < room) {
-		n = vfio_migration_read(f->vd.migration, buf + at, MIN(step, room - at));
-		if (n < 0)
-			return n == -EAGAIN ? (ssize_t)at : n;
-		if (!n)
-			break;
-		at += (size_t)n;
-	}
-	return (ssize_t)at;
-}
-
-static int load(struct fake_device *f, const struct state_writer *w)
-{
-	struct state_reader r;
-
-	state_reader_init(&r, w->buf.s, w->buf.len);
-	return vfio_migration_load(f->vd.migration, &r, &err);
 }
 
 TEST(a_region_too_small_or_not_writable_is_refused)
@@ -77,7 +48,7 @@ TEST(states_are_bits_and_the_other_bits_stay)
 	struct fake_device *f = device();
 	unsigned int i;
 
-	CHECK_EQ(vfio_migration_abilities(f->vd.migration), VFIO_MIG_CAN_PRE_COPY);
+	CHECK_EQ(f->vd.migration->abilities, VFIO_MIG_CAN_PRE_COPY);
 	for (i = 0; i < ARRAY_SIZE(walk); i++) {
 		CHECK_EQ(set(f, walk[i].asked), 0);
 		CHECK_EQ(vfio_migration_state(f->vd.migration), walk[i].is);

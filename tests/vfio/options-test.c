@@ -29,6 +29,7 @@ TEST(a_device_alone_gets_the_defaults)
 	CHECK_EQ(cfg.iommu, VFIO_IOMMU_AUTO);
 	CHECK_EQ(cfg.rom, VFIO_ROM_DEVICE);
 	CHECK_EQ(cfg.on_error, VFIO_ERROR_STOP);
+	CHECK_EQ(cfg.on_request, VFIO_REQUEST_AUTO);
 	CHECK_EQ(cfg.migration, VFIO_MIGRATION_AUTO);
 	CHECK(!cfg.aer && !cfg.p2p && !cfg.romfile);
 }
@@ -37,12 +38,13 @@ TEST(all_options_are_taken)
 {
 	struct vfio_config cfg;
 
-	CHECK_EQ(parse("fd:7,iommu=iommufd,romfile=a b.rom,on-error=report,migration=v1,aer", &cfg), 0);
+	CHECK_EQ(parse("fd:7,iommu=iommufd,romfile=a b.rom,on-error=report,on-request=poweroff,migration=v1,aer", &cfg), 0);
 	CHECK_STR(cfg.device, "fd:7");
 	CHECK_EQ(cfg.iommu, VFIO_IOMMU_IOMMUFD);
 	CHECK_EQ(cfg.rom, VFIO_ROM_FILE);
 	CHECK_STR(cfg.romfile, "a b.rom");
 	CHECK_EQ(cfg.on_error, VFIO_ERROR_REPORT);
+	CHECK_EQ(cfg.on_request, VFIO_REQUEST_POWEROFF);
 	CHECK_EQ(cfg.migration, VFIO_MIGRATION_V1);
 	CHECK(cfg.aer && !cfg.p2p);
 	CHECK_EQ(parse("x,p2p", &cfg), 0);	/* by groups only */
@@ -52,6 +54,12 @@ TEST(all_options_are_taken)
 	CHECK_EQ(cfg.iommu, VFIO_IOMMU_GROUP);
 	CHECK_EQ(cfg.rom, VFIO_ROM_OFF);
 	CHECK_EQ(cfg.migration, VFIO_MIGRATION_OFF);
+	CHECK_EQ(parse("x,on-request=report,on-request=unplug", &cfg), 0);
+	CHECK_EQ(cfg.on_request, VFIO_REQUEST_UNPLUG);
+	CHECK_EQ(parse("x,on-request=report", &cfg), 0);
+	CHECK_EQ(cfg.on_request, VFIO_REQUEST_REPORT);
+	CHECK_EQ(parse("x,on-request=auto", &cfg), 0);
+	CHECK_EQ(cfg.on_request, VFIO_REQUEST_AUTO);
 	CHECK_EQ(parse("x,iommu=auto,rom=on,migration=v2", &cfg), 0);
 	CHECK_EQ(cfg.iommu, VFIO_IOMMU_AUTO);
 	CHECK_EQ(cfg.rom, VFIO_ROM_DEVICE);
@@ -65,7 +73,8 @@ TEST(bad_options_are_refused_by_device_and_value)
 	} wrong[] = {
 		{ "dev,nonsense", "'nonsense'" }, { "dev,", "''" }, { "dev,aer,,p2p", "''" }, { "dev,iommu=vhost", "'vhost'" },
 		{ "dev,iommu", "''" }, { "dev,rom=maybe", "'maybe'" }, { "dev,rom=", "''" }, { "dev,romfile", "''" },
-		{ "dev,romfile=", "''" }, { "dev,on-error=cry", "'cry'" }, { "dev,migration=v3", "'v3'" }, { "dev,aer=1", "'1'" },
+		{ "dev,romfile=", "''" }, { "dev,on-error=cry", "'cry'" },
+		{ "dev,on-request=ignore", "'ignore'" }, { "dev,on-request", "''" }, { "dev,migration=v3", "'v3'" }, { "dev,aer=1", "'1'" },
 		{ "dev,p2p=on", "'on'" }, { "dev,p2p,iommu=iommufd", "'iommufd'" }, { "dev,romfile=x,rom=off", "'x'" }, { "dev,rom=off,romfile=x", "'x'" },
 	};
 	struct vfio_config cfg = { .device = "before" };

@@ -285,6 +285,14 @@ TEST(many_siblings_leave_room_for_the_commands)
 	CHECK(says("0000:00:1f.2 is bound to 'driver_of_it', ...; to do so: for d in 0000:00:1f.0 "));
 	CHECK(says(" 0000:00:1f.7; do echo"));
 	CHECK_STR(err.msg + strlen(err.msg) - 6, "; done");
+	/* too many: a command that is cut is worse than none */
+	for (i = 0; i < 8; i++) {
+		fake_path(true, "bus/pci", "/sys/kernel/iommu_groups/3/devices/0000:00:1e.%u/subsystem", i);
+		fake_path(true, "drivers/driver_of_it", "/sys/kernel/iommu_groups/3/devices/0000:00:1e.%u/driver", i);
+	}
+	CHECK_EQ(vfio_group_explain(&cfg, 3, &err), -EBUSY);
+	CHECK_STR(err.msg, "--vfio '00:02.0': its IOMMU group 3 is not viable; all devices in /sys/kernel/iommu_groups/3/devices must be "
+			   "VFIO's or no driver's");
 }
 
 TEST(sibling_that_is_not_on_pci_is_unbound)

@@ -202,6 +202,37 @@ TEST(bar_is_in_the_guest_while_it_is_decoded_and_moves)
 	end(vm, f);
 }
 
+TEST(bar_of_a_device_that_did_not_take_command_traps)
+{
+	struct fake_vfio *f, *other;
+	struct vm *vm = one_bar(&f, 64 * KIB);
+
+	other = fake_vfio(vm);
+	bar(other, 0, 0, 64 * KIB);
+	ready(vm, other);
+	cw(vm, FN + 8, BAR0, 4, (u32)AT);
+	f->vp.command_known = false;		/* as pci-config.c has it then */
+	cw(vm, FN, COMMAND, 2, MEM);
+	CHECK_EQ(slots(), 0);
+	CHECK_EQ(mem_read(vm, AT + 4, 4), 4);	/* by the device, if it answers at all */
+	cw(vm, FN + 8, COMMAND, 2, MEM);
+	CHECK(shows(other, 0, 0, AT, 64 * KIB));
+	cw(vm, FN + 8, COMMAND, 2, 0);		/* nor when somebody leaves */
+	CHECK_EQ(slots(), 0);
+	f->vp.command_known = true;
+	vfio_pci_bars_command(&f->vp);
+	CHECK(shows(f, 0, 0, AT, 64 * KIB));
+	/* lost later: who waited for the place has it */
+	cw(vm, FN + 8, COMMAND, 2, MEM);
+	f->vp.command_known = false;
+	vfio_pci_bars_command(&f->vp);
+	CHECK_EQ(slots(), 1);
+	CHECK(shows(other, 0, 0, AT, 64 * KIB));
+	end(vm, other);
+	CHECK_EQ(slots(), 0);
+	end(vm, f);
+}
+
 TEST(bar_leaves_the_guest_with_the_function)
 {
 	struct fake_vfio *f;
@@ -653,6 +684,7 @@ int main(void)
 	RUN(bars_that_cannot_be_are_refused_by_name);
 	RUN(register_that_cannot_be_read_is_told);
 	RUN(bar_is_in_the_guest_while_it_is_decoded_and_moves);
+	RUN(bar_of_a_device_that_did_not_take_command_traps);
 	RUN(bar_leaves_the_guest_with_the_function);
 	RUN(holes_between_areas_trap);
 	RUN(bar_smaller_than_a_page_traps);

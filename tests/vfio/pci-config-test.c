@@ -221,10 +221,13 @@ TEST(a_command_that_did_not_arrive_is_told_again)
 	rig_start();
 	rig.write_error = -EIO;
 	cw(PCI_COMMAND, 2, 4);
+	CHECK_STR(rig_happened(), "w4.2=0004 lost irq ");
+	CHECK(!rig.vp->command_known);
+	cw(PCI_COMMAND, 2, 4);
 	CHECK_STR(rig_happened(), "w4.2=0004 irq ");
 	rig.write_error = 0;
 	cw(PCI_COMMAND, 2, 4);
-	CHECK_STR(rig_happened(), "w4.2=0004 irq ");
+	CHECK_STR(rig_happened(), "w4.2=0004 back irq ");
 	cw(PCI_COMMAND, 2, 4);
 	CHECK_STR(rig_happened(), "irq ");
 	rig_free();

@@ -49,9 +49,8 @@ static u32 cr(struct vm *vm, unsigned int off, unsigned int size)
 }
 
 /* Vectors the device has of MSI and MSI-X; 0: it has no such capability. */
-static struct vm *device(struct fake_vfio **ret, unsigned int msi, unsigned int msix)
+static struct fake_vfio *device_on(struct vm *vm, unsigned int msi, unsigned int msix)
 {
-	struct vm *vm = fake_vm();
 	struct fake_vfio *f = fake_vfio(vm);
 
 	if (event_loop_create("test", &vm->loop) < 0)
@@ -65,7 +64,14 @@ static struct vm *device(struct fake_vfio **ret, unsigned int msi, unsigned int 
 	f->irq[MSI_INDEX].count = msi;
 	f->irq[MSIX_INDEX].count = msix;
 	f->irq[VFIO_PCI_ERR_IRQ_INDEX].count = f->irq[VFIO_PCI_REQ_IRQ_INDEX].count = 1;
-	*ret = f;
+	return f;
+}
+
+static struct vm *device(struct fake_vfio **ret, unsigned int msi, unsigned int msix)
+{
+	struct vm *vm = fake_vm();
+
+	*ret = device_on(vm, msi, msix);
 	return vm;
 }
 
@@ -274,10 +280,77 @@ TEST(intx_that_the_host_refuses_leaves_nothing)
 	cw(vm, COMMAND, 2, 0);
 	CHECK(!fake.pin[GSI].joined);
 	f->irq_error = 0;
+	cw(vm, COMMAND, 2, 2);			/* not asked for again */
+	CHECK_EQ(f->on, -1);
+	cw(vm, COMMAND, 2, INTX_DISABLE);
+	CHECK_EQ(f->on, -1);
+	cw(vm, COMMAND, 2, 0);
+	CHECK_EQ(f->on, INTX_INDEX);
+	CHECK(fake.pin[GSI].joined);
+	CHECK(!f->masked);
+	cw(vm, COMMAND, 2, INTX_DISABLE);
+	CHECK(f->masked);
+	cw(vm, COMMAND, 2, 0);
 	msix_alone(vm, MSIX_ENABLE);
 	msix_alone(vm, 0);
 	CHECK_EQ(f->on, INTX_INDEX);
 	CHECK_EQ(f->broken, 0);
+	end(vm, f);
+}
+
+/* What vfio_pci_irq_init() warns of. */
+static const char *init_says(struct fake_vfio *f)
+{
+	static char text[1024];
+	int fd = memfd_create("stderr", MFD_CLOEXEC), old = dup(STDERR_FILENO);
+	ssize_t n;
+
+	if (fd < 0 || old < 0 || dup2(fd, STDERR_FILENO) < 0)
+		abort();
+	log_set_level(LOG_WARNING);
+	if (vfio_pci_irq_init(&f->vp, NULL) < 0)
+		abort();
+	log_set_level(LOG_ERROR);
+	dup2(old, STDERR_FILENO);
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	text[MAX(n, 0)] = '\0';
+	close(fd);
+	close(old);
+	return text;
+}
+
+TEST(intx_line_shared_with_one_of_ours_is_told_where_kvm_has_one_level)
+{
+	static struct fake_dev d[30];
+	struct pci_host_config cfg = fake_host_config;
+	struct fake_vfio *f;
+	unsigned int i, one;
+	struct vm *vm;
+
+	for (one = 0; one < 2; one++) {
+		cfg.intx_one_level = one;
+		vm = fake_vm_with(&cfg);
+		for (i = 0; i < 30; i++) {
+			fake_dev_init(&d[i], 1);
+			snprintf(d[i].pdev.dev.name, sizeof(d[i].pdev.dev.name), "ours%u", i);
+			if (pci_plug(vm->pci, &d[i].pdev, ((int)i + 1) * 8) < 0)
+				abort();
+		}
+		f = device_on(vm, 0, 0);
+		snprintf(f->vp.pdev.dev.name, sizeof(f->vp.pdev.dev.name), "vfio7");
+		CHECK_EQ(f->vp.pdev.devfn, 31 * 8);
+		if (one)
+			CHECK(strstr(init_says(f), "vfio7: --vfio '0000:01:00.0' and ours6 have INTx line 23 together, and may lose interrupts: "
+				     "let the guest's drivers use MSI or MSI-X, or give this VM fewer PCI devices"));
+		else
+			CHECK_STR(init_says(f), "");
+		CHECK(fake.pin[23].joined);
+		for (i = 0; i < 30; i++)
+			pci_dev_cleanup(&d[i].pdev);
+		end(vm, f);
+	}
+	vm = device(&f, 0, 0);
+	CHECK_STR(init_says(f), "");
 	end(vm, f);
 }
 
@@ -708,6 +781,33 @@ TEST(error_ends_the_vm_or_is_reported)
 	end(vm, f);
 }
 
+static void host_asks(struct vm *vm, struct fake_vfio *f, enum vfio_request_policy policy, bool can)
+{
+	fake_back.no_eject = fake_back.no_button = !can;
+	fake_back.asked = fake_back.pressed = 0;
+	f->cfg.on_request = policy;
+	eventfd_signal(f->own_fd[VFIO_PCI_REQ_IRQ_INDEX]);
+	fake_loop_run(vm);
+}
+
+TEST(host_that_asks_for_the_device_is_served_as_the_user_said)
+{
+	struct fake_vfio *f;
+	struct vm *vm = started(&f, 0, 0);
+
+	host_asks(vm, f, VFIO_REQUEST_AUTO, true);
+	CHECK(fake_back.asked == 1 && !fake_back.pressed);
+	host_asks(vm, f, VFIO_REQUEST_UNPLUG, true);
+	CHECK(fake_back.asked == 1 && !fake_back.pressed);
+	host_asks(vm, f, VFIO_REQUEST_POWEROFF, true);
+	CHECK(!fake_back.asked && fake_back.pressed == 1);
+	host_asks(vm, f, VFIO_REQUEST_REPORT, true);
+	CHECK(!fake_back.asked && !fake_back.pressed);
+	host_asks(vm, f, VFIO_REQUEST_AUTO, false);
+	CHECK(!fake_back.asked && !fake_back.pressed);
+	end(vm, f);
+}
+
 TEST(error_interrupt_that_the_host_refuses_is_told)
 {
 	struct error err = { "" };
@@ -750,6 +850,7 @@ int main(void)
 	RUN(device_without_a_pin_has_no_intx);
 	RUN(intx_without_resample_is_refused_by_name_if_there_is_nothing_else);
 	RUN(intx_that_the_host_refuses_leaves_nothing);
+	RUN(intx_line_shared_with_one_of_ours_is_told_where_kvm_has_one_level);
 	RUN(msix_vectors_arrive_with_the_guests_messages);
 	RUN(masked_vector_is_pending_from_the_start);
 	RUN(many_vectors_get_their_route_when_they_are_used);
@@ -764,6 +865,7 @@ int main(void)
 	RUN(reconfiguration_for_ever_leaves_nothing);
 	RUN(kinds_and_masks_change_at_once);
 	RUN(error_ends_the_vm_or_is_reported);
+	RUN(host_that_asks_for_the_device_is_served_as_the_user_said);
 	RUN(error_interrupt_that_the_host_refuses_is_told);
 	RUN(nothing_is_done_before_init_and_after_free);
 	return tap_done();

@@ -2,17 +2,18 @@
 /*
  * A VFIO function as a device of the VM: made from the config, reset, stopped, saved, freed; and what is undone when a part of it fails.
  *
- * links: vfio/pci.c vfio/pci-rom.c vfio/pci-config.c vfio/pci-caps.c vfio/pci-extcaps.c pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c
+ * links: vfio/pci.c vfio/pci-rom.c vfio/pci-config.c vfio/pci-caps.c vfio/pci-extcaps.c pci-eject.c pci.c pci-msi.c pci-host.c iomap.c mmio.c ioport.c
  * links: device.c state.c event.c util/json.c util/log.c util/io.c util/str.c util/error.c util/cleanup.c util/thread.c
  */
 #include "vfio/pci.h"
 
 #include "config-rig.h"
+#include "tests/eject-fake.h"
 #include "util/json.h"
 #include "vfio/migration.h"
 
 static int open_error, bars_error, irq_error, migration_error, stream_error;
-static bool migratable;
+static bool migratable, has_button;
 static unsigned int opened;
 static const struct vfio_iommu_ops way = { .name = "group" };
 static struct vfio_iommu iommu = { .ops = &way };
@@ -118,11 +119,16 @@ void vfio_migration_stats(struct vfio_device *vd, struct strbuf *b)
 	json_bool(b, "migration", vd->migration);
 }
 
+bool power_button_there(const struct vm *vm)
+{
+	return has_button;
+}
+
 static void init(void)
 {
 	rig_init();
 	open_error = bars_error = irq_error = migration_error = stream_error = 0;
-	migratable = false;
+	migratable = has_button = false;
 	opened = 0;
 	rig.region[0].size = RIG_BAR0_SIZE;
 	put_le16(rig.dev + PCI_COMMAND, 7);
@@ -293,7 +299,8 @@ TEST(state_is_config_space_and_the_devices_stream)
 	CHECK_EQ(devices_load(rig.vm, &r, &err), -EIO);
 	state_writer_free(&w);
 	w = (struct state_writer){ .open = false };
-	CHECK(devices_save(rig.vm, &w, NULL) < 0);
+	CHECK_EQ(devices_save(rig.vm, &w, &err), -EIO);
+	CHECK_STR(err.msg, "stream");
 	state_writer_free(&w);
 	fake_vm_free(rig.vm);
 }
@@ -329,6 +336,137 @@ TEST(stats_tell_device_way_and_how_much_is_mapped)
 	fake_vm_free(rig.vm);
 }
 
+static struct vfio_host host;
+
+/* A machine with ACPI. */
+static void init_with_eject(void)
+{
+	init();
+	list_init(&host.devices);
+	list_add_tail(&host.devices, &rig.vd.node);
+	rig.vd.host = &host;
+	if (event_loop_create("test", &rig.vm->loop) < 0 || pci_eject_create(rig.vm, &eject_config) < 0)
+		abort();
+}
+
+static void end_with_eject(void)
+{
+	struct event_loop *loop = rig.vm->loop;
+
+	devices_free(rig.vm);
+	fake_vm_free(rig.vm);
+	event_loop_free(loop);
+}
+
+TEST(a_guest_gives_the_device_back_and_it_is_closed)
+{
+	init_with_eject();
+	rig.vm->cfg.vfio[0].on_request = VFIO_REQUEST_UNPLUG;
+	CHECK_EQ(vfio_create(rig.vm, NULL), 0);
+	CHECK_EQ(pci_assign_bars(rig.vm->pci, NULL), 0);
+	CHECK_EQ(pci_eject_slots(rig.vm->pci), BIT(RIG_FN / 8));
+	cw(PCI_COMMAND, 2, 6);
+	CHECK_EQ(pci_eject_ask(&rig.vp->pdev), 0);
+	rig_happened();
+	port_write(rig.vm, EJECT_PORT + PCI_EJECT_NOW, 4, BIT(RIG_FN / 8));
+	CHECK_STR(rig_happened(), "");
+	run_posted(rig.vm);
+	CHECK_STR(rig_happened(), "irq-free irqoff -0 w4.2=0000 reset irq irq-free w4.2=0000 bars-free close ");
+	CHECK_EQ(opened, 0);
+	CHECK_EQ(cr(0, 4), 0xffffffff);
+	/* What the VM does later does not find it. */
+	devices_stop(rig.vm);
+	devices_reset(rig.vm);
+	devices_start(rig.vm);
+	CHECK_STR(rig_happened(), "");
+	CHECK_EQ(cr(0, 4), 0xffffffff);
+	end_with_eject();
+}
+
+TEST(a_stopped_device_that_can_be_migrated_goes_back_at_a_reset)
+{
+	init_with_eject();
+	migratable = true;
+	CHECK_EQ(vfio_create(rig.vm, NULL), 0);
+	CHECK_EQ(pci_eject_ask(&rig.vp->pdev), 0);
+	rig_happened();
+	devices_stop(rig.vm);
+	CHECK_STR(rig_happened(), "all=1 ");
+	devices_reset(rig.vm);
+	CHECK_STR(rig_happened(), "irq-free irqoff reset irq irq-free w4.2=0000 bars-free migration-free close ");
+	end_with_eject();
+}
+
+TEST(a_device_that_leaves_others_behind_is_not_reset_by_their_bus)
+{
+	static struct vfio_device other;
+
+	init_with_eject();
+	list_add_tail(&host.devices, &other.node);
+	rig.vd.flags &= ~(u32)VFIO_DEVICE_FLAGS_RESET;
+	CHECK_EQ(vfio_create(rig.vm, NULL), 0);
+	CHECK_EQ(pci_assign_bars(rig.vm->pci, NULL), 0);
+	cw(PCI_COMMAND, 2, 6);
+	rig_happened();
+	port_write(rig.vm, EJECT_PORT + PCI_EJECT_NOW, 4, BIT(RIG_FN / 8));
+	run_posted(rig.vm);
+	CHECK_STR(rig_happened(), "irq-free irq-free -0 w4.2=0000 bars-free close ");
+	end_with_eject();
+	/* It has a reset of its own. */
+	init_with_eject();
+	list_add_tail(&host.devices, &other.node);
+	rig.vd.flags |= VFIO_DEVICE_FLAGS_RESET;
+	CHECK_EQ(vfio_create(rig.vm, NULL), 0);
+	rig_happened();
+	port_write(rig.vm, EJECT_PORT + PCI_EJECT_NOW, 4, BIT(RIG_FN / 8));
+	run_posted(rig.vm);
+	CHECK_STR(rig_happened(), "irq-free irqoff reset irq irq-free w4.2=0000 bars-free close ");
+	end_with_eject();
+	/* The VM ends, and all of them with it. */
+	init_with_eject();
+	list_add_tail(&host.devices, &other.node);
+	rig.vd.flags &= ~(u32)VFIO_DEVICE_FLAGS_RESET;
+	CHECK_EQ(vfio_create(rig.vm, NULL), 0);
+	rig_happened();
+	devices_free(rig.vm);
+	CHECK_STR(rig_happened(), "irq-free irqoff reset irq irq-free w4.2=0000 bars-free close ");
+	end_with_eject();
+}
+
+TEST(what_cannot_be_done_when_the_host_asks_is_refused)
+{
+	init();
+	rig.vm->cfg.vfio[0].on_request = VFIO_REQUEST_UNPLUG;
+	fails(-EOPNOTSUPP, "--vfio '0000:01:00.0': on-request 'unplug'");
+	init();
+	rig.vm->cfg.vfio[0].on_request = VFIO_REQUEST_POWEROFF;
+	fails(-EOPNOTSUPP, "--vfio '0000:01:00.0': on-request 'poweroff'");
+	init();
+	rig.vm->cfg.vfio[0].on_request = VFIO_REQUEST_POWEROFF;
+	has_button = true;
+	CHECK_EQ(vfio_create(rig.vm, NULL), 0);
+	CHECK_EQ(pci_eject_ask(&rig.vp->pdev), -EOPNOTSUPP);
+	fake_vm_free(rig.vm);
+}
+
+TEST(a_device_that_is_only_reported_cannot_be_given_back)
+{
+	static const enum vfio_request_policy policy[] = { VFIO_REQUEST_REPORT, VFIO_REQUEST_POWEROFF };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(policy); i++) {
+		init_with_eject();
+		has_button = true;
+		rig.vm->cfg.vfio[0].on_request = policy[i];
+		CHECK_EQ(vfio_create(rig.vm, NULL), 0);
+		CHECK_EQ(pci_eject_slots(rig.vm->pci), 0);
+		port_write(rig.vm, EJECT_PORT + PCI_EJECT_NOW, 4, ~0U);
+		run_posted(rig.vm);
+		CHECK_EQ(opened, 1);
+		end_with_eject();
+	}
+}
+
 int main(void)
 {
 	RUN(a_function_is_made_in_order_and_undone_in_reverse);
@@ -341,5 +479,10 @@ int main(void)
 	RUN(state_is_config_space_and_the_devices_stream);
 	RUN(state_of_another_device_is_refused);
 	RUN(stats_tell_device_way_and_how_much_is_mapped);
+	RUN(a_guest_gives_the_device_back_and_it_is_closed);
+	RUN(a_stopped_device_that_can_be_migrated_goes_back_at_a_reset);
+	RUN(a_device_that_leaves_others_behind_is_not_reset_by_their_bus);
+	RUN(what_cannot_be_done_when_the_host_asks_is_refused);
+	RUN(a_device_that_is_only_reported_cannot_be_given_back);
 	return tap_done();
 }

@@ -70,6 +70,13 @@ static void board_populate(struct board *b)
 	add_irq(add(b, DEV_POWER, 0x600, POWER_SIZE), 9, true);
 }
 
+/* Slots 3 and 31 can be given back. */
+static void board_add_slots(struct board *b)
+{
+	add_irq(add(b, DEV_PCI_EJECT, PCI_EJECT_PORT, PCI_EJECT_SIZE), PCI_EJECT_GSI, true);
+	b->m.eject_slots = BIT(3) | BIT(31);
+}
+
 static void board_free(struct board *b)
 {
 	strbuf_free(&b->out);
@@ -179,6 +186,38 @@ TEST(no_power_device_no_reset_register)
 	board_free(&b);
 }
 
+/* [acpi-6.4 6.3.3, 5.6.9] */
+TEST(slots_that_can_be_given_back_are_told_of_and_no_others)
+{
+	/* Device (SL31) { Name (_ADR, 0x1f0000) Name (_SUN, 31) Method (_EJ0, 1, Serialized) { EJNW = 0x80000000 } } */
+	static const u8 slot31[] = "SL31\x08_ADR\x0c\x00\x00\x1f\x00\x08_SUN\x0a\x1f\x14\x10_EJ0\x09\x70\x0c\x00\x00\x00\x80" "EJNW";
+	/* If (Local0 & 8) { Notify (\_SB.PCI0.SL03, 3) } */
+	static const u8 notify3[] = "\x7b\x60\x0a\x08\x00\x86\\\x2f\x03_SB_PCI0SL03\x0a\x03";
+	const u8 *dsdt;
+	struct board b;
+
+	board_init(&b, 1);
+	board_populate(&b);
+	board_add_slots(&b);
+	CHECK_EQ(acpi_build(&b.m, &b.out), 0);
+	dsdt = table_at(&b, get_le64(find(&b, "FACP") + 140));
+	CHECK(contains(dsdt, slot31, sizeof(slot31) - 1));
+	CHECK(contains(dsdt, notify3, sizeof(notify3) - 1));
+	CHECK(contains(dsdt, "SL03\x08_ADR\x0c\x00\x00\x03\x00", 14));
+	CHECK(!contains(dsdt, "SL04", 4));
+	CHECK(contains(dsdt, "GED1", 4));
+	board_free(&b);
+	/* All were given back, and the VM is reset: there is nothing to tell. */
+	board_init(&b, 1);
+	board_populate(&b);
+	board_add_slots(&b);
+	b.m.eject_slots = 0;
+	CHECK_EQ(acpi_build(&b.m, &b.out), 0);
+	dsdt = table_at(&b, get_le64(find(&b, "FACP") + 140));
+	CHECK(!contains(dsdt, "GED1", 4) && !contains(dsdt, "_EJ0", 4) && !contains(dsdt, "EJNW", 4));
+	board_free(&b);
+}
+
 /* [acpi-6.4 5.2.12.12] ids of 255 and more have no place in the 8 bit structure */
 TEST(vcpus_from_255_on_are_x2apics)
 {
@@ -217,6 +256,8 @@ TEST(most_vcpus_fit_below_1m)
 
 	board_init(&b, 4096);
 	board_populate(&b);
+	board_add_slots(&b);
+	b.m.eject_slots = ~1U;
 	CHECK_EQ(acpi_build(&b.m, &b.out), 0);
 	CHECK(b.out.len <= ACPI_SIZE);
 	board_free(&b);
@@ -304,7 +345,7 @@ static int round_trip(const struct board *b, const char *dir, const char *name)
 	return r;
 }
 
-static void iasl_accepts(unsigned int cpus, bool populated)
+static void iasl_accepts(unsigned int cpus, bool populated, bool slots)
 {
 	static const char *const names[] = { "DSDT", "FACP", "APIC", "MCFG" };
 	char dir[] = "/tmp/lkvm-acpi-XXXXXX";
@@ -317,6 +358,8 @@ static void iasl_accepts(unsigned int cpus, bool populated)
 	board_init(&b, cpus);
 	if (populated)
 		board_populate(&b);
+	if (slots)
+		board_add_slots(&b);
 	CHECK_EQ(acpi_build(&b.m, &b.out), 0);
 	CHECK(mkdtemp(dir));
 	for (i = 0; i < ARRAY_SIZE(names); i++)
@@ -332,17 +375,22 @@ static void iasl_accepts(unsigned int cpus, bool populated)
 
 TEST(iasl_accepts_the_full_board)
 {
-	iasl_accepts(4, true);
+	iasl_accepts(4, true, false);
 }
 
 TEST(iasl_accepts_an_empty_board)
 {
-	iasl_accepts(1, false);
+	iasl_accepts(1, false, false);
 }
 
 TEST(iasl_accepts_300_vcpus)
 {
-	iasl_accepts(300, true);
+	iasl_accepts(300, true, false);
+}
+
+TEST(iasl_accepts_slots_that_can_be_given_back)
+{
+	iasl_accepts(2, true, true);
 }
 
 int main(void)
@@ -350,11 +398,13 @@ int main(void)
 	RUN(rsdp_leads_to_checked_tables);
 	RUN(power_registers_follow_the_device);
 	RUN(no_power_device_no_reset_register);
+	RUN(slots_that_can_be_given_back_are_told_of_and_no_others);
 	RUN(vcpus_from_255_on_are_x2apics);
 	RUN(most_vcpus_fit_below_1m);
 	RUN(aml_lengths_at_their_borders);
 	RUN(iasl_accepts_the_full_board);
 	RUN(iasl_accepts_an_empty_board);
 	RUN(iasl_accepts_300_vcpus);
+	RUN(iasl_accepts_slots_that_can_be_given_back);
 	return tap_done();
 }

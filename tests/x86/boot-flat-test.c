@@ -146,7 +146,7 @@ TEST(rom_goes_with_the_vm)
 	CHECK_BOOTS(firmware(8192));
 	dev = list_entry(fake.devices.next, struct device, node);
 	CHECK(dev->ops->save && dev->ops->load);
-	dev->ops->save(dev, NULL);
+	CHECK_EQ(dev->ops->save(dev, NULL, NULL), 0);
 	CHECK_EQ(dev->ops->load(dev, NULL), 0);
 	list_del(&dev->node);
 	dev->ops->free(dev);
