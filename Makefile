@@ -286,7 +286,11 @@ fuzz_objs := $(patsubst %.c,$(O)/fuzz/%.o,$(fuzz_src) $(sort $(foreach t,$(fuzz_
 fuzz_cflags = $(filter-out -fcf-protection=none -fstack-clash-protection %unwind-tables -fsanitize=%,$(base)) $(libdefs) $(libcflags) -O1 \
 	-Wno-missing-prototypes -pthread
 
-$(O)/fuzz/%.o: %.c $(O)/flags
+$(O)/fuzz/flags: force $(O)/flags
+	@mkdir -p $(@D)
+	@echo '$(FUZZ_CC) $(fuzz_cflags)' | cmp -s - $@ || echo '$(FUZZ_CC) $(fuzz_cflags)' > $@
+
+$(O)/fuzz/%.o: %.c $(O)/fuzz/flags
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(fuzz_cflags) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
 
@@ -340,8 +344,9 @@ check-long: $(O)/lkvm $(guest_bin) $(fuzz_bin)
 	done
 	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_DIR=$(abspath $(O))/tests/fuzz prove --timer tests/fuzz/*.t
 
+# Signals that nohup or a script's & had us ignore would be ignored by every lkvm that a test ends by one.
 check:
-	$(Q)O='$(O)' MAKE='$(MAKE)' tests/check
+	$(Q)env --default-signal=HUP,INT,QUIT,TERM,PIPE O='$(O)' MAKE='$(MAKE)' tests/check
 
 demo:
 	$(Q)O='$(O)' MAKE='$(MAKE)' scripts/demo

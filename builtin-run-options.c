@@ -365,7 +365,7 @@ static const struct option_def run_options[] = {
 	{ 0, "kernel-format", "format", "auto; x86: bzimage, elf, pvh, multiboot; arm64, riscv64: image; flat", opt_format },
 	{ 'c', "cpus", "n", "number of vCPUs (default: the host's online CPUs)", opt_cpus },
 	{ 'm', "mem", "size[@addr]", "guest memory, in MiB or with B K M G T P", opt_mem },
-	{ 0, "cpu", "model", "host[,+feature,-feature...]", option_str, RUN_OPT(cfg.cpu) },
+	{ 0, "cpu", "model", "host[,+feature,-feature,+feature=force...]", option_str, RUN_OPT(cfg.cpu) },
 	{ 0, "hugetlbfs", "dir", "guest memory from the hugetlbfs mounted there", option_str, RUN_OPT(cfg.hugetlbfs) },
 	{ 0, "name", "name", "name of the guest: of its control socket and in messages (default guest-PID)", option_str, RUN_OPT(cfg.name) },
 	{ 0, "dev", "file", "KVM device (default /dev/kvm)", option_str, RUN_OPT(cfg.dev) },

@@ -27,6 +27,7 @@
 
 #include "pci-internal.h"
 #include "util/log.h"
+#include "vmm/arch.h"
 #include "vmm/event.h"
 #include "vmm/irq.h"
 #include "vmm/state.h"
@@ -45,6 +46,7 @@ struct pci_eject {
 	u32 asked;			/* the register */
 	u32 wanted;			/* asked for, and still there */
 	u32 leaving;			/* given back, and still there */
+	bool stopped;			/* by device_ops.stop: what is asked for then is told at start() */
 };
 
 static void update_line_locked(struct pci_eject *e)
@@ -91,9 +93,12 @@ static void leave(struct event_work *work)
 {
 	struct pci_eject *e = container_of(work, struct pci_eject, work);
 	struct vm *vm = e->dev.vm;
+	unsigned int i;
 
 	vm_hold_vcpus(vm);
 	remove_leaving(e);
+	for (i = 0; i < vm->cfg.cpus; i++)	/* closing a device may take its host's driver half a minute */
+		arch_vcpu_paused(&vm->vcpu[i]);
 	vm_release_vcpus(vm);
 	vcpus_resume(vm);	/* give_back()'s hold */
 }
@@ -172,7 +177,8 @@ int pci_eject_ask(struct pci_dev *pdev)
 	slot &= e->slots;
 	e->asked |= slot;
 	e->wanted |= slot;
-	update_line_locked(e);
+	if (!e->stopped)
+		update_line_locked(e);
 	pthread_mutex_unlock(&e->lock);
 	return slot ? 0 : -EOPNOTSUPP;
 }
@@ -195,7 +201,22 @@ u32 pci_eject_slots(const struct pci_host *host)
 /* What the guest gave back is gone before state is saved, and before it is started again. */
 static void eject_stop(struct device *dev)
 {
-	remove_leaving(container_of(dev, struct pci_eject, dev));
+	struct pci_eject *e = container_of(dev, struct pci_eject, dev);
+
+	remove_leaving(e);
+	pthread_mutex_lock(&e->lock);
+	e->stopped = true;
+	pthread_mutex_unlock(&e->lock);
+}
+
+static void eject_start(struct device *dev)
+{
+	struct pci_eject *e = container_of(dev, struct pci_eject, dev);
+
+	pthread_mutex_lock(&e->lock);
+	e->stopped = false;
+	update_line_locked(e);
+	pthread_mutex_unlock(&e->lock);
 }
 
 static void eject_reset(struct device *dev)
@@ -211,7 +232,7 @@ static void eject_reset(struct device *dev)
 	remove_slots(e, slots, "it goes back as the guest is reset");	/* and the line is low */
 }
 
-/* Who wants them is the host's business, and not another one's. */
+/* Which there are. Who asks for them is the host's business, and not another one's. */
 static int eject_save(struct device *dev, struct state_writer *w, struct error *err)
 {
 	struct pci_eject *e = container_of(dev, struct pci_eject, dev);
@@ -219,32 +240,28 @@ static int eject_save(struct device *dev, struct state_writer *w, struct error *
 	pthread_mutex_lock(&e->lock);
 	state_begin(w, dev->name, VERSION);
 	state_put_u32(w, e->slots);
-	state_put_u32(w, e->asked);
 	state_end(w);
 	pthread_mutex_unlock(&e->lock);
 	return 0;
 }
 
+/* What the guest gave back there was made here like the others, and leaves. Its functions, which have no state, come later in the walk. */
 static int eject_load(struct device *dev, struct state_reader *r)
 {
 	struct pci_eject *e = container_of(dev, struct pci_eject, dev);
-	u32 version, slots, asked;
+	u32 have = pci_eject_slots(e->host), version, slots;
 	int ret;
 
 	ret = state_open(r, dev->name, VERSION, &version);
 	if (ret < 0)
 		return ret;
 	slots = state_get_u32(r);
-	asked = state_get_u32(r);
-	if (slots != pci_eject_slots(e->host) || (asked & ~slots))
+	if (slots & ~have)
 		state_fail(r);
 	ret = state_close(r);
 	if (ret < 0)
 		return ret;
-	pthread_mutex_lock(&e->lock);
-	e->asked = asked;
-	update_line_locked(e);
-	pthread_mutex_unlock(&e->lock);
+	remove_slots(e, have & ~slots, "it was given back before the state was saved");
 	return 0;
 }
 
@@ -261,7 +278,7 @@ static void eject_free(struct device *dev)
 }
 
 static const struct device_ops eject_ops = {
-	.stop = eject_stop, .reset = eject_reset, .save = eject_save, .load = eject_load, .free = eject_free,
+	.stop = eject_stop, .start = eject_start, .reset = eject_reset, .save = eject_save, .load = eject_load, .free = eject_free,
 };
 
 int pci_eject_create(struct vm *vm, const struct pci_eject_config *cfg)

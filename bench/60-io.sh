@@ -9,7 +9,6 @@
 #   OPTIONS=--no-sandbox-vmm        more options of lkvm
 . "$(dirname "$0")/lib.sh"
 . bench/icount.sh
-[ -x "$O/lkvm-static" ] || skip "no $O/lkvm-static (make lkvm-static)"
 icount_arch x86_64
 : "${SUBJECTS:=blk tap vhost}" "${DISK:=}" "${OPTIONS:=}"
 
@@ -68,6 +67,7 @@ done
 [ "$KVMTOOL" ] || echo "kvmtool is left out: KVMTOOL= names none"
 each measure $todo
 
+failed=0
 figure() { sed -n "s/^IO $2 //p" "$out/io-$1.log" 2> /dev/null | head -n 1; }
 printf '%-24s %12s %12s %14s\n' "instructions each" lkvm kvmtool "kvmtool/lkvm"
 for s in $SUBJECTS; do
@@ -80,8 +80,11 @@ for s in $SUBJECTS; do
 		b=$(figure "kvmtool-$s" $m)
 		ratio=$(awk -v a="${a:-0}" -v b="${b:-0}" 'BEGIN { if (a && b) printf "%.2f", b / a; else print "-" }')
 		printf '%-24s %12s %12s %14s\n' "$s $m" "${a:--}" "${b:--}" "$ratio"
+		[ "$a" ] || failed=1
 		[ -z "$a" ] || row "$m" "lkvm-$s" "$a" insn
 		[ -z "$b" ] || row "$m" "kvmtool-$s" "$b" insn
 		[ "$ratio" = - ] || row "$m" "lkvm-$s/kvmtool" "$(awk -v r="$ratio" 'BEGIN { printf "%.3f", 1 / r }')" x 1
 	done
 done
+# What lkvm says is in $out/io-lkvm-*.log.
+exit $failed

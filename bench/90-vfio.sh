@@ -7,7 +7,6 @@
 #   in QEMU's own time: the time in which the host is idle is left out, so these are the latencies that a device without any would have. KVM does not spin for an interrupt here.
 . "$(dirname "$0")/lib.sh"
 . bench/icount.sh
-[ -x "$O/lkvm-static" ] || skip "no $O/lkvm-static (make lkvm-static)"
 icount_arch x86_64
 # msix-exclusive-bar: kvmtool takes a BAR that holds the table for nothing else, so that its guest has no registers of QEMU's usual NVMe disk.
 # iommu=pt: the host's own driver need not set up the IOMMU for each request, as the guest's need not
@@ -53,16 +52,19 @@ fi
 # shellcheck disable=SC2086
 each measure $todo
 
-# figures VMM HOST|COUNT MEASURE: of an operation: instructions; exits: all, by port, by MMIO to user space
+# figures VMM HOST|COUNT MEASURE: of an operation: instructions; exits: all, by port, by MMIO to user space. Without what a measure of nothing takes.
 figures() {
 	awk -v who="$2" -v m="$3" '$1 != who { next }
 		$2 == "begin" && NF == 6 { exits = $3; port = $4; mmio = $5; busy = $6 }
-		$2 == m && NF == 7 { printf "%d %.2f %.2f %.2f", ($7 - busy) / $3, ($4 - exits) / $3, ($5 - port) / $3, ($6 - mmio) / $3; exit }' \
-		"$out/vfio-$1.log" 2> /dev/null
+		$2 == "nothing" && NF == 7 { none_exits = $4 - exits; none_port = $5 - port; none_mmio = $6 - mmio; none = $7 - busy }
+		$2 == m && NF == 7 { printf "%d %.2f %.2f %.2f", ($7 - busy - none) / $3, ($4 - exits - none_exits) / $3, ($5 - port - none_port) / $3,
+			($6 - mmio - none_mmio) / $3; exit }' \
+		"$out/vfio-$1.log" 2> /dev/null || :	# there may be none
 }
 ratio() { awk -v a="${1:-0}" -v b="${2:-0}" 'BEGIN { if (a && b) printf "%.3f", a / b; else print "-" }'; }
 
 printf '%-12s %10s %10s %10s %10s %10s    %s\n' "instructions" host lkvm kvmtool lkvm/host lkvm/kvmtl "exits (ports, mmio) lkvm; kvmtool"
+failed=0
 for m in read-4k write-4k read-1M write-1M; do
 	h=$(figures lkvm HOST $m)
 	a=$(figures lkvm COUNT $m)
@@ -71,6 +73,7 @@ for m in read-4k write-4k read-1M write-1M; do
 	r=$(ratio "$a" "$b")
 	printf '%-12s %10s %10s %10s %10s %10s    %s; %s\n' "$m" "${h:--}" "${a:--}" "${b:--}" "$(ratio "$a" "$h")" "$r" "${ea:--}" "${eb:--}"
 	[ -z "$h" ] || row "$m" host "$h" insn
+	[ "$a" ] || failed=1
 	[ -z "$a" ] || row "$m" lkvm "$a" insn
 	[ -z "$a" ] || row "$m-exits" lkvm "${ea%% *}" exits
 	[ -z "$b" ] || row "$m" kvmtool "$b" insn
@@ -78,3 +81,5 @@ for m in read-4k write-4k read-1M write-1M; do
 	# No request leaves the kernel, so both are the same code; from run to run they differ by 2 %, as QEMU's disk is sooner or later.
 	[ "$r" = - ] || row "$m" lkvm/kvmtool "$r" x 1.03
 done
+# What lkvm says is in $out/vfio-lkvm.log.
+exit $failed

@@ -8,7 +8,9 @@
 
 #include <linux/eventfd.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
+#include <linux/shmem_fs.h>
 #include <linux/version.h>
 
 static inline void lkvm_eventfd_signal(struct eventfd_ctx *ctx)
@@ -37,6 +39,29 @@ static inline bool lkvm_task_is_runnable(struct task_struct *task)
 	return task->on_rq;
 #else
 	return task_is_runnable(task);
+#endif
+}
+
+/*
+ * A page that was pinned for long, to be written, by a user who may write it. Since 6.5 no such page
+ * is of a file that a disk is behind: a write after its last fault would go unnoticed by the file
+ * system. Before, it is looked for here.
+ */
+static inline bool lkvm_may_stay_pinned(struct page *page)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+	struct address_space *mapping;
+	bool may;
+
+	if (PageAnon(page) || PageHuge(page))
+		return true;
+	lock_page(page);	/* its mapping stays */
+	mapping = page_mapping(page);
+	may = !mapping || PageSwapCache(page) || shmem_mapping(mapping);
+	unlock_page(page);
+	return may;
+#else
+	return true;
 #endif
 }
 

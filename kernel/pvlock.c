@@ -163,6 +163,10 @@ static int pvlock_pin(struct pvlock_entry *entry, u64 addr)
 	if (ret)
 		return ret;
 	ret = pin_user_pages_fast(addr & PAGE_MASK, 1, FOLL_WRITE | FOLL_LONGTERM, &entry->page);
+	if (ret == 1 && !lkvm_may_stay_pinned(entry->page)) {
+		unpin_user_page(entry->page);
+		ret = -EOPNOTSUPP;
+	}
 	if (ret == 1) {
 		entry->flag = page_address(entry->page) + offset_in_page(addr);
 		return 0;

@@ -18,6 +18,7 @@ static struct {
 	pthread_cond_t cond;
 	unsigned int depth, runners, parked;
 	unsigned int holds;		/* by vcpus_hold() */
+	unsigned int told;		/* vCPUs that stood still, while all did */
 } held = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
 
 void vcpus_hold(struct vm *vm)
@@ -49,6 +50,13 @@ void vm_hold_vcpus(struct vm *vm)
 void vm_release_vcpus(struct vm *vm)
 {
 	vcpus_resume(vm);
+}
+
+void arch_vcpu_paused(struct vcpu *vcpu)
+{
+	if (!held.depth || vcpu != &vcpu->vm->vcpu[held.told % vcpu->vm->cfg.cpus])
+		abort();
+	held.told++;
 }
 
 UNUSED static void vcpu_point(void)

@@ -75,7 +75,8 @@ static struct vm *machine(struct leaver **ret3)
 	struct leaver *l;
 
 	left = freed = 0;
-	held.holds = 0;
+	held.holds = held.told = 0;
+	vm->cfg.cpus = FAKE_VCPUS;
 	if (event_loop_create("test", &vm->loop) < 0 || pci_eject_create(vm, &eject_config) < 0)
 		abort();
 	l = leaver(vm, 3 * 8, MEM32, true);
@@ -139,6 +140,7 @@ TEST(what_is_given_back_is_gone_before_a_vcpu_runs_on)
 	CHECK_EQ(freed, 0);			/* that is the main loop's */
 	run_posted(vm);
 	CHECK_EQ(held.depth, 0);
+	CHECK_EQ(held.told, FAKE_VCPUS);	/* a guest that was late is no guest that hangs */
 	CHECK_EQ(freed, BIT(3));
 	CHECK_EQ(id(vm, 3), 0xffffffff);
 	CHECK_EQ(mem_read(vm, MEM32, 4), 0xffffffff);
@@ -210,6 +212,23 @@ TEST(a_function_that_may_not_leave_is_not_asked_for)
 	end(vm);
 }
 
+TEST(a_stopped_machine_is_asked_when_it_goes_on)
+{
+	struct leaver *l;
+	struct vm *vm = machine(&l);
+
+	devices_stop(vm);
+	CHECK_EQ(pci_eject_ask(&l->fd.pdev), 0);
+	CHECK(!fake.level[EJECT_GSI]);
+	devices_start(vm);
+	CHECK(fake.level[EJECT_GSI]);
+	CHECK_EQ(port_read(vm, ASKED, 4), BIT(3));
+	devices_stop(vm);
+	devices_start(vm);
+	CHECK(fake.level[EJECT_GSI]);
+	end(vm);
+}
+
 TEST(a_machine_without_the_registers_cannot)
 {
 	struct vm *vm = fake_vm();
@@ -261,7 +280,10 @@ TEST(a_vm_that_ends_forgets_what_was_posted)
 
 	port_write(vm, NOW, 4, BIT(31));
 	vcpus_resume(vm);
+	devices_free(vm);
+	run_posted(vm);		/* what is left would be done for a device that is not there */
 	end(vm);
+	CHECK_EQ(held.told, 0);
 	CHECK_EQ(freed, BIT(3) | BIT(4) | BIT(31));
 	CHECK_EQ(left, 0);	/* as the VM does not go on */
 }
@@ -275,7 +297,7 @@ TEST(no_interrupt_no_registers)
 	fake_vm_free(vm);
 }
 
-TEST(state_is_what_the_guest_was_asked_and_not_told)
+TEST(state_is_the_slots_and_not_who_asks)
 {
 	struct state_writer w = { .open = false };
 	struct state_reader r;
@@ -284,24 +306,65 @@ TEST(state_is_what_the_guest_was_asked_and_not_told)
 	struct vm *vm = machine(&l);
 
 	dev = device_find(vm, DEV_PCI_EJECT, 0);
-	pci_eject_ask(&l->fd.pdev);
+	devices_stop(vm);
 	CHECK_EQ(dev->ops->save(dev, &w, NULL), 0);
-	port_write(vm, ASKED, 4, ~0U);
+	pci_eject_ask(&l->fd.pdev);
 	state_reader_init(&r, w.buf.s, w.buf.len);
 	CHECK_EQ(dev->ops->load(dev, &r), 0);
-	CHECK_EQ(port_read(vm, ASKED, 4), BIT(3));
+	devices_start(vm);
+	CHECK_EQ(port_read(vm, ASKED, 4), BIT(3));	/* as this host has it */
 	CHECK(fake.level[EJECT_GSI]);
-	/* A VM with other slots is another one. */
-	port_write(vm, NOW, 4, BIT(31));
-	run_posted(vm);
+	CHECK_EQ(freed, 0);
+	state_writer_free(&w);
+	end(vm);
+	/* Whoever asked where it was saved is not here. */
+	vm = machine(&l);
+	dev = device_find(vm, DEV_PCI_EJECT, 0);
+	pci_eject_ask(&l->fd.pdev);
+	w = (struct state_writer){ .open = false };
+	CHECK_EQ(dev->ops->save(dev, &w, NULL), 0);
+	end(vm);
+	vm = machine(NULL);
+	dev = device_find(vm, DEV_PCI_EJECT, 0);
 	state_reader_init(&r, w.buf.s, w.buf.len);
-	CHECK_EQ(dev->ops->load(dev, &r), -EBADMSG);
-	CHECK_EQ(port_read(vm, ASKED, 4), BIT(3));
+	CHECK_EQ(dev->ops->load(dev, &r), 0);
+	CHECK_EQ(port_read(vm, ASKED, 4), 0);
+	CHECK(!fake.level[EJECT_GSI]);
 	state_writer_free(&w);
 	end(vm);
 }
 
-TEST(state_that_asks_for_what_is_not_there_is_refused)
+/* By the walk over all devices, of which one leaves on the way. */
+TEST(what_was_given_back_before_the_save_leaves_at_the_load)
+{
+	struct state_writer w = { .open = false };
+	struct error err = { "" };
+	struct state_reader r;
+	struct leaver *l;
+	struct vm *vm = machine(NULL);
+
+	port_write(vm, NOW, 4, BIT(3));
+	run_posted(vm);
+	devices_stop(vm);
+	CHECK_EQ(devices_save(vm, &w, &err), 0);
+	end(vm);
+	vm = machine(&l);
+	devices_stop(vm);
+	pci_eject_ask(&l->fd.pdev);
+	state_reader_init(&r, w.buf.s, w.buf.len);
+	CHECK_EQ(devices_load(vm, &r, &err), 0);
+	CHECK_EQ(freed, BIT(3));
+	devices_start(vm);
+	CHECK_EQ(pci_eject_slots(vm->pci), BIT(31));
+	CHECK_EQ(port_read(vm, ASKED, 4), 0);
+	CHECK(!fake.level[EJECT_GSI]);
+	CHECK_EQ(id(vm, 3), 0xffffffff);
+	CHECK_EQ(id(vm, 31), 0x56781234);
+	state_writer_free(&w);
+	end(vm);
+}
+
+TEST(state_with_slots_that_are_not_there_is_refused)
 {
 	struct state_writer w = { .open = false };
 	struct state_reader r;
@@ -309,12 +372,12 @@ TEST(state_that_asks_for_what_is_not_there_is_refused)
 	struct device *dev = device_find(vm, DEV_PCI_EJECT, 0);
 
 	state_begin(&w, "pci-eject", 1);
-	state_put_u32(&w, BIT(3) | BIT(31));
-	state_put_u32(&w, BIT(5));
+	state_put_u32(&w, BIT(3) | BIT(5));
 	state_end(&w);
 	state_reader_init(&r, w.buf.s, w.buf.len);
 	CHECK_EQ(dev->ops->load(dev, &r), -EBADMSG);
-	CHECK(!fake.level[EJECT_GSI]);
+	CHECK_EQ(freed, 0);		/* the one that it lacks, too, stays */
+	CHECK_EQ(pci_eject_slots(vm->pci), BIT(3) | BIT(31));
 	state_writer_free(&w);
 	end(vm);
 }
@@ -410,13 +473,15 @@ int main(void)
 	RUN(wrong_numbers_and_what_left_already_do_nothing);
 	RUN(all_functions_of_a_slot_leave);
 	RUN(a_function_that_may_not_leave_is_not_asked_for);
+	RUN(a_stopped_machine_is_asked_when_it_goes_on);
 	RUN(a_machine_without_the_registers_cannot);
 	RUN(reset_takes_what_was_asked_for_and_nothing_else);
 	RUN(what_was_given_back_right_before_a_stop_is_gone_after_it);
 	RUN(a_vm_that_ends_forgets_what_was_posted);
 	RUN(no_interrupt_no_registers);
-	RUN(state_is_what_the_guest_was_asked_and_not_told);
-	RUN(state_that_asks_for_what_is_not_there_is_refused);
+	RUN(state_is_the_slots_and_not_who_asks);
+	RUN(what_was_given_back_before_the_save_leaves_at_the_load);
+	RUN(state_with_slots_that_are_not_there_is_refused);
 	RUN(vcpus_use_move_and_give_back_at_once);
 	return tap_done();
 }

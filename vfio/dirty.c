@@ -8,7 +8,8 @@
  *
  * Some kernels start a device's log that they cannot report (Debian's 6.12 has no iova_bitmap): one report tells, at the start.
  * [include/uapi/linux/vfio.h, VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT] after any error the log is lost: its
- * device is among those of the third way from then on.
+ * device is among those of the third way from then on. A device that is closed meanwhile, as the guest gave it back, takes along what it
+ * wrote since the last read: that counts as all of RAM, once.
  * Main thread.
  */
 #include <assert.h>
@@ -31,6 +32,7 @@ struct tracked {
 struct vfio_dirty {
 	struct vm *vm;			/* borrowed */
 	bool on[IOMMUS];		/* that iommu's tracking */
+	bool lost;			/* a device was closed since the last read */
 	unsigned int nr;
 	struct tracked dev[];
 };
@@ -152,7 +154,9 @@ int vfio_dirty_start(struct vm *vm, struct vfio_dirty **ret, struct error *err)
 	d = calloc(1, sizeof(*d) + n * sizeof(d->dev[0]));
 	if (!d)
 		return error_set_errno(err, -ENOMEM, "which memory VFIO devices write");
+	assert(!vm->vfio->dirty);
 	d->vm = vm;
+	vm->vfio->dirty = d;
 	list_for_each(vd, &vm->vfio->devices, node) {
 		struct tracked *t = &d->dev[d->nr++];
 
@@ -209,6 +213,9 @@ int vfio_dirty_read(struct vfio_dirty *d, gpa_t gpa, u64 size, u64 *bitmap)
 	if (!size || !is_aligned(gpa | size, PAGE) || !in_one_range(gm, gpa, size))
 		return -EINVAL;
 	ret = read_iommus(d, gpa, size, bitmap);
+	if (d->lost && !ret)
+		ret = -ENODEV;
+	d->lost = false;
 	for (i = 0; i < d->nr; i++) {
 		r = d->dev[i].way == VFIO_DIRTY_DEVICE ? read_log(&d->dev[i], gpa == gm->ram[0].gpa, gpa, size, bitmap) : 0;
 		ret = ret < 0 ? ret : r;
@@ -217,6 +224,34 @@ int vfio_dirty_read(struct vfio_dirty *d, gpa_t gpa, u64 size, u64 *bitmap)
 	if (all || ret < 0)
 		set_all(bitmap, size);
 	return ret;
+}
+
+static bool iommu_needed(struct vfio_dirty *d, unsigned int iommu)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->nr; i++)
+		if (d->dev[i].way == VFIO_DIRTY_IOMMU && iommu_index(d, d->dev[i].vd) == iommu)
+			return true;
+	return false;
+}
+
+/* Its log goes with it, and the IOMMU's, too, if it is the last one there. */
+void vfio_dirty_forget(struct vfio_device *vd)
+{
+	struct vfio_dirty *d = vd->host->dirty;
+	unsigned int i;
+
+	for (i = 0; d && i < d->nr && d->dev[i].vd != vd; i++)
+		;
+	if (!d || i == d->nr)
+		return;
+	if (d->dev[i].way == VFIO_DIRTY_DEVICE)
+		log_stop(vd);
+	d->dev[i] = d->dev[--d->nr];
+	d->lost = true;
+	if (!iommu_needed(d, iommu_index(d, vd)))
+		stop_iommu(d, iommu_index(d, vd));
 }
 
 void vfio_dirty_stop(struct vfio_dirty *d)
@@ -230,5 +265,6 @@ void vfio_dirty_stop(struct vfio_dirty *d)
 			log_stop(d->dev[i].vd);
 	for (i = 0; i < IOMMUS; i++)
 		stop_iommu(d, i);
+	d->vm->vfio->dirty = NULL;
 	free(d);
 }

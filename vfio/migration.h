@@ -91,9 +91,10 @@ enum vfio_dirty_way vfio_dirty_way_of(const struct vfio_dirty *d, const struct v
  * ORs the pages of RAM [gpa, gpa+size), inside one range of it, written since the last call into @bitmap, a bit per 4 KiB
  * page, whole u64s. -EINVAL: not RAM, or not whole pages. Another -errno: a log was lost right now: not only these, which are
  * all set, but all pages of RAM count as written, those of which earlier calls said otherwise too. From then on every call
- * sets all, and gives 0.
+ * sets all, and gives 0; but after -ENODEV, a device that was closed, the devices that stay are followed as before.
  */
 int vfio_dirty_read(struct vfio_dirty *d, gpa_t gpa, u64 size, u64 *bitmap);
 void vfio_dirty_stop(struct vfio_dirty *d);	/* and frees it; NULL is fine */
+void vfio_dirty_forget(struct vfio_device *vd);	/* it is about to be closed */
 
 #endif

@@ -77,8 +77,8 @@ static int parse_option(struct vfio_config *cfg, char *opt, struct error *err)
 		return 0;
 	}
 	if (strcmp(opt, "romfile"))
-		return error_set(err, -EINVAL, "%s '%s': unknown option '%s': want iommu=, rom=, romfile=, on-error=, on-request=, migration=, aer or p2p",
-				 cfg->option, cfg->device, opt);
+		return error_set(err, -EINVAL, "%s '%s': unknown option '%s': want iommu=, rom=, romfile=, on-error=, on-request=, migration=, "
+				 "aer or p2p", cfg->option, cfg->device, opt);
 	if (!value || !*value)
 		return bad(cfg, opt, value, "a file", err);
 	cfg->romfile = value;

@@ -195,7 +195,7 @@ static void reset_end(struct vfio_pci *vp)
 {
 	int r = vfio_device_reset(vp->vd);
 
-	if (r == -EAGAIN)	/* locked: the host is about to take it back, and waits for us to close it */
+	if (r == -EAGAIN && (vp->leaving || vp->requested))	/* who takes it back has it locked, and waits for us to close it */
 		log_ratelimited(&vp->rate, LOG_INFO, vfio_device_name(vp->vd), "not reset, as the host is taking it back");
 	else if (r < 0)
 		log_ratelimited(&vp->rate, LOG_WARNING, vfio_device_name(vp->vd), "not reset, and as the guest left it: %s", strerror(-r));

@@ -454,15 +454,18 @@ static void err_fired(struct event_source *src, u32 events)
 		log_ratelimited(&o->rate, LOG_WARNING, o->vp->pdev.dev.name, "the device met an error that it cannot mend");
 }
 
-/* As on_request says; what the user is told of it. @again: not the first time. */
+/* As on_request says; what the user is told of it. @again: not the first time. A paused guest hears of it when it goes on. */
 static const char *act_on_request(struct vfio_pci *vp, bool again)
 {
 	const enum vfio_request_policy policy = vp->vd->cfg->on_request;
+	const bool paused = vm_of(vp)->paused;
 
 	if ((policy == VFIO_REQUEST_AUTO || policy == VFIO_REQUEST_UNPLUG) && pci_eject_ask(&vp->pdev) == 0)
-		return again ? "the guest is asked for it again; ending this VM gives it back, too" : "the guest is asked for it";
+		return paused ? "that takes the guest, which is paused: resume it, or end this VM" :
+		       again  ? "the guest is asked for it again; ending this VM gives it back, too" :
+				"the guest is asked for it";
 	if (policy == VFIO_REQUEST_POWEROFF && power_button_press(vm_of(vp)) == 0)
-		return "the guest is asked to power off";
+		return paused ? "that takes a power-off of the guest, which is paused: resume it, or end this VM" : "the guest is asked to power off";
 	return "end this VM to give it back";
 }
 
@@ -474,6 +477,7 @@ static void req_fired(struct event_source *src, u32 events)
 
 	if (!eventfd_drain(src->fd))
 		return;
+	o->vp->requested = true;
 	done = act_on_request(o->vp, atomic_fetch_add(&o->count, 1) > 0);
 	log_ratelimited(&o->rate, LOG_WARNING, o->vp->pdev.dev.name, "the host asks for device '%s' back: %s", o->vp->vd->cfg->device, done);
 }
@@ -535,7 +539,7 @@ static int intx_init(struct vfio_pci *vp, struct error *err)
 	irq->has_intx = true;
 	rival = pci_intx_rival(&vp->pdev);
 	if (rival)
-		log_warn(vp->pdev.dev.name, "%s '%s' and %s have INTx line %u together, and may lose interrupts: let the guest's drivers use MSI "
+		log_warn(vp->pdev.dev.name, "%s '%s' and %s have GSI %u together, and may lose interrupts: let the guest's drivers use MSI "
 			 "or MSI-X, or give this VM fewer PCI devices", cfg->option, cfg->device, rival, irq->gsi);
 	return 0;
 }

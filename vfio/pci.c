@@ -117,6 +117,7 @@ static void device_close(struct vfio_device *vd)
 {
 	if (!vd)
 		return;
+	vfio_dirty_forget(vd);
 	vfio_migration_free(vd->migration);
 	vd->migration = NULL;
 	vfio_device_close(vd);
@@ -175,14 +176,15 @@ static const struct device_ops migratable_ops = {
 static int request_init(struct vfio_pci *vp, struct error *err)
 {
 	const struct vfio_config *cfg = vp->vd->cfg;
+	const bool button = power_button_there(vp->pdev.dev.vm);
 	int r = 0;
 
 	if (cfg->on_request == VFIO_REQUEST_AUTO || cfg->on_request == VFIO_REQUEST_UNPLUG)
 		r = pci_eject_allow(&vp->pdev);
 	if (r < 0 && cfg->on_request == VFIO_REQUEST_UNPLUG)
 		return error_set(err, r, "%s '%s': on-request 'unplug': this machine has no ACPI tables of ours, which its guest would be asked by; "
-				 "want poweroff or report", cfg->option, cfg->device);
-	if (cfg->on_request == VFIO_REQUEST_POWEROFF && !power_button_there(vp->pdev.dev.vm))
+				 "want %sreport", cfg->option, cfg->device, button ? "poweroff or " : "");
+	if (cfg->on_request == VFIO_REQUEST_POWEROFF && !button)
 		return error_set(err, -EOPNOTSUPP, "%s '%s': on-request 'poweroff': this machine has no power button; want report", cfg->option,
 				 cfg->device);
 	return 0;

@@ -50,6 +50,7 @@ struct vfio_pci {
 	u16 command;		/* that COMMAND */
 	bool stopped;		/* by device_ops.stop */
 	bool leaving;		/* taken away, and others of this VM are not */
+	_Atomic bool requested;	/* the host asked for it back, once at least; set by the main loop */
 	struct log_rate rate;
 	unsigned int msix_bar;	/* PCI_BARS: none */
 	u32 msix_table, msix_table_len, msix_pba, msix_pba_len;	/* in bytes from the BAR's start */

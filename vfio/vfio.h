@@ -156,6 +156,7 @@ struct vfio_host {
 	int kvm_fd;			/* owned; -1: KVM has none */
 	struct vfio_iommu iommu[2];	/* group, iommufd; ops NULL: not used yet */
 	struct list_node devices;	/* struct vfio_device.node */
+	struct vfio_dirty *dirty;	/* borrowed: what follows the devices' writes now; NULL */
 };
 
 /* The host side of vm->vfio, made at the first device. */

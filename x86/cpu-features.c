@@ -8,8 +8,9 @@
  * leaf 1 in 0x80000001. A name may have several bits (each vendor's own): it is there if one is.
  *
  * Only what KVM lists can be had, so +feat takes back an earlier -feat or asks for certainty. +feat=force tells the guest of it all the
- * same, for those who want to see what a guest does with it: an instruction that the host's CPU lacks is still #UD. Not for what has a
- * state of its own in XSAVE, which KVM would not keep.
+ * same, for those who want to see what a guest does with it: an instruction that the host's CPU lacks is still #UD. Only what is a bit and
+ * no more can be forced: not what has a state of its own in XSAVE, which KVM would not keep, or builds on such a state that is not
+ * there; not what has a leaf of its own that is not there; no number.
  * Bits without a name here stay as KVM gives them.
  */
 #include "x86/cpuid.h"
@@ -247,8 +248,8 @@ static int next_word(const char *spec, const char **p, struct word *w, struct er
 	if (!known(w->name, w->len))
 		return error_set(err, -EINVAL, "option --cpu '%s': no CPU feature is called '%.*s'", spec, (int)w->len, w->name);
 	if (w->force && has_state(w->name, w->len))
-		return error_set(err, -EINVAL, "option --cpu '%s': '%.*s' has a state that KVM would not keep: it cannot be forced", spec, (int)w->len,
-				 w->name);
+		return error_set(err, -EINVAL, "option --cpu '%s': '%.*s' has a state that KVM would not keep: it cannot be forced", spec,
+				 (int)w->len, w->name);
 	*p += len;
 	return 1;
 }
@@ -352,20 +353,57 @@ static void remove_features(struct cpuid *c, const struct feature_set *gone)
 		e->edx &= ~amd_copies | cpuid_get(c, 1, 0, R_EDX);
 }
 
-/* The register that has a bit called so: only leaves that there are, as another one would need more than the bit. */
+/* A leaf that tells of nothing but @name is not there: the bit would have the guest read it all the same. */
+static bool lacks_leaf(const struct cpuid *c, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(leaves); i++)
+		if (!strcmp(leaves[i].name, name) && !cpuid_find(c, leaves[i].leaf, 0))
+			return true;
+	return false;
+}
+
+/* @name builds, over however many steps, on a state that KVM does not keep. */
+static bool lacks_state(const struct cpuid *c, const char *name)
+{
+	struct feature_set below = { 0 };
+	unsigned int i;
+	bool again;
+
+	set_put(&below, name, strlen(name), true);
+	do {
+		again = false;
+		for (i = 0; i < ARRAY_SIZE(needs); i++) {
+			if (!set_has(&below, needs[i].name) || set_has(&below, needs[i].needs))
+				continue;
+			set_put(&below, needs[i].needs, strlen(needs[i].needs), true);
+			again = true;
+		}
+	} while (again);
+	for (i = 0; i < NR_FEATURES; i++)
+		if (below.in[i] && has_state(features[i].name, strlen(features[i].name)) &&
+		    !supported(c, features[i].name, strlen(features[i].name)))
+			return true;
+	return false;
+}
+
+/* The register that has a bit called so, if that bit is all that the feature takes: no number, and no leaf or state that is not there. */
 static u32 *forced(const struct cpuid *c, const struct word *w, u32 *ret_mask)
 {
+	const struct feature *f;
 	struct kvm_cpuid_entry2 *e;
 	unsigned int i;
 
 	for (i = 0; w->force && i < NR_FEATURES; i++) {
-		if (strncmp(features[i].name, w->name, w->len) || features[i].name[w->len])
+		f = &features[i];
+		if (strncmp(f->name, w->name, w->len) || f->name[w->len])
 			continue;
-		e = cpuid_find(c, features[i].leaf, features[i].subleaf);
-		if (!e)
+		e = cpuid_find(c, f->leaf, f->subleaf);
+		if (!e || f->mask & (f->mask - 1) || lacks_leaf(c, f->name) || lacks_state(c, f->name))
 			continue;
-		*ret_mask = features[i].mask;
-		return cpuid_reg(e, features[i].reg);
+		*ret_mask = f->mask;
+		return cpuid_reg(e, f->reg);
 	}
 	return NULL;
 }
@@ -397,8 +435,8 @@ int cpu_spec_apply(struct cpuid *c, const char *spec, struct error *err)
 		return r;
 	while (next_word(spec, &p, &w, err) > 0) {
 		if (w.sign == '+' && !supported(c, w.name, w.len) && !forced(c, &w, &mask))
-			return error_set(err, -EINVAL, "option --cpu '%s': KVM on this host does not offer '%.*s'", spec,
-					 (int)w.len, w.name);
+			return error_set(err, -EINVAL, "option --cpu '%s': KVM on this host does not offer '%.*s'%s", spec, (int)w.len, w.name,
+					 w.force ? ", nor what it takes beside its bit: it cannot be forced" : "");
 		set_put(&gone, w.name, w.len, w.sign == '-');
 		set_put(&kept, w.name, w.len, w.sign == '+');
 	}

@@ -57,7 +57,7 @@ void arch_vcpu_dump(struct vcpu *vcpu, struct strbuf *out);
 void arch_vcpu_dump_json(struct vcpu *vcpu, struct strbuf *b);
 /* Injects an NMI, or what is most like it. vCPU not running. -EOPNOTSUPP: the architecture has nothing like it. */
 int arch_vcpu_nmi(struct vcpu *vcpu);
-/* The vCPU stood still by vm_pause() and goes on now, while the guest's clock went on. Main thread, vCPU not running. */
+/* The vCPU stood still, by vm_pause() or as a device left, and goes on now; the guest's clock went on. Main thread, vCPU not running. */
 void arch_vcpu_paused(struct vcpu *vcpu);
 /* What counters call KVM_EXIT_@reason; NULL: one that this architecture has not. */
 const char *arch_exit_name(u32 reason);

@@ -39,10 +39,10 @@ struct device_ops {
 	 */
 	int (*save)(struct device *dev, struct state_writer *w, struct error *err);
 	int (*load)(struct device *dev, struct state_reader *r);
-	/* It is taken away, and the VM goes on without: free() follows at once, and does no harm to other devices. */
+	/* It is taken away, and the VM goes on without: free() follows at once, ends what it does, and does no harm to other devices. */
 	void (*leave)(struct device *dev);
 	void (*free)(struct device *dev);
-	void (*power_button)(struct device *dev);	/* it has one, and it is pressed; any thread */
+	void (*power_button)(struct device *dev);	/* it has one, and it is pressed; main thread, vCPUs may run */
 	/* Its counters, as members of the JSON object open in @b. Main thread; the vCPUs may run. */
 	void (*stats)(struct device *dev, struct strbuf *b);
 };
@@ -88,7 +88,10 @@ void device_add(struct vm *vm, struct device *dev, const struct device_ops *ops,
 	PRINTF_LIKE(4, 5);
 void device_describe_io(struct device *dev, enum io_space space, u64 base, u64 size);
 void device_describe_irq(struct device *dev, u32 gsi, bool level);
-/* Takes one away that has leave(), which does what stop() would. vCPUs are paused; main thread. */
+/*
+ * Takes one away that has leave(): leave() says that the VM goes on without it, free() ends its DMA and interrupts. May be called from another
+ * device's stop(), reset() or load(), never for the device whose turn it is. vCPUs are paused; main thread.
+ */
 void device_remove(struct device *dev);
 /* The n-th device of @kind, or NULL. */
 struct device *device_find(struct vm *vm, enum dev_kind kind, unsigned int index);

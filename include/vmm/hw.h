@@ -76,7 +76,7 @@ enum {
 	POWER_S5 = 5,			/* SLP_TYP of soft-off */
 };
 int power_create(struct vm *vm, const struct power_config *cfg);
-/* Presses the power button of the first device that has one (device_ops.power_button). Any thread. -ENODEV without one. */
+/* Presses the power button of the first device that has one (device_ops.power_button). Main thread. -ENODEV without one. */
 int power_button_press(struct vm *vm);
 bool power_button_there(const struct vm *vm);	/* one that could be pressed. Main thread */
 

@@ -16,6 +16,7 @@
 #include <linux/delay.h>
 #include <linux/idxd.h>
 #include <linux/kthread.h>
+#include <linux/sched/signal.h>
 
 #include "dsa.h"
 
@@ -294,6 +295,10 @@ static void batch(struct dsa *d, const struct dsa_hw_desc *desc, struct result *
 	bool failed = false;
 
 	for (; r->done < desc->desc_count; r->done++) {
+		if (fatal_signal_pending(current)) {
+			failed = true;
+			break;
+		}
 		if (vdev_dma_rw(d->v, desc->desc_list_addr + r->done * sizeof(one), &one, sizeof(one), false)) {
 			r->status = DSA_COMP_BATCH_PAGE_FAULT;
 			r->fault = desc->desc_list_addr + r->done * sizeof(one);
@@ -353,8 +358,8 @@ static bool run_one(struct dsa *d)
 
 void dsa_portal_run(struct dsa *d)
 {
-	/* Not those that come meanwhile, too. */
-	for (unsigned int n = 0; n < LKVM_DSA_PORTALS * SLOTS && run_one(d); n++)
+	/* Not those that come meanwhile, too. All may be gigabytes: a vCPU that is killed meanwhile leaves the rest. */
+	for (unsigned int n = 0; n < LKVM_DSA_PORTALS * SLOTS && !fatal_signal_pending(current) && run_one(d); n++)
 		;
 }
 

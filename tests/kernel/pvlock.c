@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <lkvm/pvlock.h>
 #include <pthread.h>
 #include <sched.h>
@@ -21,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -214,6 +216,48 @@ TEST(what_it_cannot_do_is_refused)
 	CHECK_EQ(unregister(fd), -ENOENT);
 	close(fd);
 	CHECK(quiet());
+	CHECK_EQ(locked(), 0);
+}
+
+/* REGISTER at a page of that file, mapped anew */
+static int register_file(int fd, int file, int flags)
+{
+	void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, flags, file, 0);
+	int r = at == MAP_FAILED ? -ENODATA : register_at(fd, at);
+
+	if (!r)
+		r = unregister(fd);
+	munmap(at, 4096);
+	return r;
+}
+
+/* A file system is told of a page's first write, not of ours. Memory files have nothing behind them. */
+TEST(page_of_a_file_on_a_disk_is_refused)
+{
+	const char *dir = getenv("LAB_SCRATCH");
+	int fd = open(device, O_RDWR | O_CLOEXEC), file = memfd_create("pvlock", MFD_CLOEXEC), r;
+	long before = pins();
+	struct statfs fs;
+
+	CHECK(fd >= 0 && file >= 0 && !ftruncate(file, 4096));
+	CHECK_EQ(register_file(fd, file, MAP_SHARED), 0);
+	CHECK_EQ(register_file(fd, -1, MAP_SHARED | MAP_ANONYMOUS), 0);
+	close(file);
+	if (!dir || statfs(dir, &fs) || fs.f_type == TMPFS_MAGIC) {
+		close(fd);
+		SKIP("no file on a disk: LAB_SCRATCH names no folder on one");
+	}
+	file = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	CHECK(file >= 0 && !ftruncate(file, 4096));
+	r = register_file(fd, file, MAP_SHARED);
+	CHECK(r == -EOPNOTSUPP || r == -EFAULT);	/* the latter is Linux's own, since 6.5 */
+	CHECK_EQ(references(), 1);
+	CHECK_EQ(locked(), 0);
+	CHECK_EQ(register_file(fd, file, MAP_PRIVATE), 0);
+	close(file);
+	close(fd);
+	CHECK(quiet());
+	CHECK(comes_to(pins, before));
 	CHECK_EQ(locked(), 0);
 }
 
@@ -507,6 +551,7 @@ int main(int argc, char *argv[])
 	if (argc > 1 && !strcmp(argv[1], "hold"))
 		return hold();
 	RUN(what_it_cannot_do_is_refused);
+	RUN(page_of_a_file_on_a_disk_is_refused);
 	RUN(flag_is_set_while_off_the_cpu_and_never_seen_by_its_thread);
 	RUN(flag_is_clear_while_asleep);
 	RUN(ends_with_its_thread);

@@ -9,9 +9,11 @@ lab_only x86_64 -- "the kernel of our own is for x86-64"
 [ "${LAB-}${LAB_FULL-}" ] || lab_skip "a kernel with KASAN and lockdep is slow, to build and to run; LAB_FULL=1 does it"
 export LAB_KERNELS=own-debug
 . "$here/programs.sh"
+compile_program pvlock
+compile_program ones
 
 if [ -z "${LAB-}" ]; then
-	"$here/mkkernel" debug >/dev/null || lab_skip "no host kernel with KASAN and lockdep (see above)"
+	"$here/mkkernel" debug >/dev/null || lab_unbuilt $? "host kernel with KASAN and lockdep" "see above"
 	for test in kernel-vdev kernel-migration; do
 		"$here/$test.t" >"$LAB_BIN/said"
 		status=$?
@@ -19,8 +21,6 @@ if [ -z "${LAB-}" ]; then
 		is "$status $ours" "0 all" "$test: comes to its end"
 	done
 fi
-compile_program pvlock
-compile_program ones
 programs_on_hosts "$0" 30
 
 dmesg -C

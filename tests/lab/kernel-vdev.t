@@ -54,6 +54,7 @@ is "$(cat $vdev/pinned)" 0 "and the device says so"
 
 # busy: $pid has the device, DMA is under way, its memory is pinned
 busy() {
+	: >hold	# what the last one said
 	"$LAB_BIN/vdev" lkvm_vdev.0 hold >hold &
 	pid=$!
 	wait_for hold busy

@@ -7,28 +7,20 @@
 lab_same
 [[ " ${releases[*]} " = *" $release "* ]] || lab_skip "Debian has no kernel $release for $LAB_ARCH"
 if [ -z "${LAB-}" ]; then
-	case $LAB_ARCH.$(uname -m) in
-	x86_64.x86_64 | arm64.aarch64 | riscv64.riscv64) cc=gcc ;;
-	x86_64.*)  cc=x86_64-linux-gnu-gcc ;;
-	arm64.*)   cc=aarch64-linux-gnu-gcc ;;
-	riscv64.*) cc=riscv64-linux-gnu-gcc ;;
-	esac
-	command -v $cc >/dev/null || lab_skip "no $cc"
 	LAB_BIN=$(mktemp -d)
 	export LAB_BIN
+	trap 'rm -rf "$LAB_BIN"' EXIT
+	lab_cc -static -pthread
 	for program in pvlock ones; do
-		$cc -O1 -g -Wall -Werror -I"$here/../../include/uapi" -static -pthread -o "$LAB_BIN/$program" "$here/../kernel/$program.c" ||
-			lab_skip "no static programs: $cc fails"
+		said=$($cc -O1 -g -Wall -Werror -I"$here/../../include/uapi" -static -pthread -o "$LAB_BIN/$program" "$here/../kernel/$program.c" 2>&1) ||
+			lab_unbuilt 3 "program $program" "$said"
 	done
-	LAB_MODULES=$("$here/../../kernel/build" "$LAB_ARCH" "$release") || lab_skip "no modules for $release"
-	export LAB_MODULES
+	lab_modules "$release"
 fi
 host=(-k "$release")
 if [ -z "${LAB-}" ]; then
 	(lab_enter 60 "$0")
-	status=$?
-	rm -rf "$LAB_BIN"
-	exit $status
+	exit
 fi
 lab_enter 60 "$0"
 [ "$LAB" = emulated ] || lab_skip "modules are not loaded into the kernel of a machine that is no lab's"
@@ -59,6 +51,7 @@ again() {
 	local n user references end wrong=
 	for n in {1..8}; do
 		insmod "$LAB_MODULES/lkvm_$1.ko" 2>err || { wrong="$n: does not load: $(cat err)"; break; }
+		: >held	# here: the shell that is to become the program may come later than wait_for
 		"$LAB_BIN/$1" hold >held 2>&1 &
 		user=$!
 		wait_for held ready || wrong="$n: no user"

@@ -76,6 +76,30 @@ lab_enter() {
 	done
 }
 
+# lab_unbuilt STATUS WHAT SAID: ends the test, as there is no WHAT. With status 3 our sources do not compile, which is a failure; else this machine lacks
+# something, which the last line says.
+lab_unbuilt() {
+	[ "$1" = 3 ] || lab_skip "no $2: ${3##*$'\n'}"
+	ok 1 "$2: the sources compile" || note "$(tail -n 20 <<<"$3")"
+	done_testing
+}
+# lab_modules RELEASE: LAB_MODULES is the folder of the modules of kernel/ for that stock kernel
+lab_modules() {
+	local said
+	said=$("$here/../../kernel/build" "$LAB_ARCH" "$1" 2>&1) || lab_unbuilt $? "modules for $1" "$said"
+	export LAB_MODULES=${said##*$'\n'}
+}
+# lab_cc OPTION...: $cc is a compiler for the hosts' programs that links with these; skips the test where there is none
+lab_cc() {
+	case $LAB_ARCH.$(uname -m) in
+	x86_64.x86_64 | arm64.aarch64 | riscv64.riscv64) cc=gcc ;;
+	x86_64.*)  cc=x86_64-linux-gnu-gcc ;;
+	arm64.*)   cc=aarch64-linux-gnu-gcc ;;
+	riscv64.*) cc=riscv64-linux-gnu-gcc ;;
+	esac
+	echo 'int main(void) { return 0; }' | $cc "$@" -o "$LAB_BIN/probe" -x c - 2>/dev/null || lab_skip "no $cc that links with $*"
+}
+
 # For tests of the payload tier that run here: GUESTS, or the guests beside lkvm; skips the test without guest NAME.
 lab_guests() {
 	local folder=${LAB_ARCH%64}

@@ -23,23 +23,23 @@ fi
 
 # compile_program NAME SOURCE...: of tests/kernel, with what else there it is made of
 compile_program() {
-	local name=$1 cc=gcc
+	local name=$1 said
 	[ -z "${LAB-}" ] || return 0
 	shift
-	[ "$LAB_ARCH" = "$(uname -m | sed 's/aarch64/arm64/')" ] || cc=aarch64-linux-gnu-gcc
-	command -v $cc >/dev/null || lab_skip "no $cc"
-	(cd "$here/../kernel" && $cc -O1 -g -Wall -Werror -I../../include -I../../include/uapi -static -pthread -o "$LAB_BIN/$name" "$name.c" "$@") ||
-		lab_skip "no static programs: $cc fails"
+	[ -e "$LAB_BIN/probe" ] || lab_cc -static -pthread
+	said=$(cd "$here/../kernel" && $cc -O1 -g -Wall -Werror -I../../include -I../../include/uapi -static -pthread -o "$LAB_BIN/$name" "$name.c" "$@" 2>&1) ||
+		lab_unbuilt 3 "program $name" "$said"
 }
 
-# modules_for RELEASE: has the modules built for that kernel, prints their folder
+# modules_for RELEASE: has the modules built for that kernel, prints their folder. Its status is as kernel/build's.
 modules_for() {
 	local kernel
 	case $1 in
 	own*)	kernel=$("$here/fetch" "$1") && mkdir -p "$LAB_BIN/$1/include" || return
 		cp -r "$here/../../kernel" "$LAB_BIN/$1"
 		cp -r "$here/../../include/uapi" "$LAB_BIN/$1/include"
-		make -C "$kernel/build" M="$LAB_BIN/$1/kernel" KCFLAGS=-Werror modules >&2 && echo "$LAB_BIN/$1/kernel" ;;
+		make -C "$kernel/build" M="$LAB_BIN/$1/kernel" KCFLAGS=-Werror modules >&2 || return 3
+		echo "$LAB_BIN/$1/kernel" ;;
 	*)	"$here/../../kernel/build" "$LAB_ARCH" "$1" ;;
 	esac
 }
@@ -53,6 +53,7 @@ as_ours() {
 		"ok "*)		ok 0 "$1: ${line#* - }"; ours=$((ours + 1)) ;;
 		"not ok "*)	ok 1 "$1: ${line#* - }"; ours=$((ours + 1)) ;;
 		"1..$ours")	ours=all ;;
+		"1..0 # SKIP"*)	note "$1: skipped: ${line#*SKIP }" ;;
 		"#"*)		echo "$line" ;;
 		esac
 	done
@@ -60,7 +61,8 @@ as_ours() {
 
 # programs_on_hosts TEST SECONDS: it takes that long on one with a stock kernel when nothing else runs; six times that is the end
 programs_on_hosts() {
-	local release folder why kernels=("${releases[@]}") limit
+	local release said why kernels=("${releases[@]}") limit
+	local -A folder
 	if [ "${LAB-}" ]; then
 		W=$(mktemp -d)
 		trap 'lab_leave' EXIT
@@ -72,12 +74,16 @@ programs_on_hosts() {
 	elif [ "$LAB_ARCH" = x86_64 ] && "$here/mkkernel" -n >/dev/null 2>&1; then
 		kernels+=(own)
 	fi
+	# All of them first: once there are results, the test can no longer be skipped.
+	for release in "${kernels[@]}"; do
+		said=$(modules_for "$release" 2>&1) || lab_unbuilt $? "modules for $release" "$said"
+		folder[$release]=${said##*$'\n'}
+		why=$("$here/host" -a "$LAB_ARCH" -k "$release" -d -n 2>&1) || lab_skip "no host: ${why//$'\n'/; }"
+	done
 	for release in "${kernels[@]}"; do
 		limit=$(($2 * 6 * patience))
 		[ "$release" != own-debug ] || limit=$((limit * 10))
-		folder=$(modules_for "$release" 2>"$LAB_BIN/log") || lab_skip "no modules for $release: $(tail -n 1 "$LAB_BIN/log")"
-		why=$("$here/host" -a "$LAB_ARCH" -k "$release" -d -n 2>&1) || lab_skip "no host: ${why//$'\n'/; }"
-		LAB_RELEASE=$release LAB_MODULES=$folder "$here/host" -a "$LAB_ARCH" -k "$release" -d -b -t $limit -- "$(readlink -f "$1")" >"$LAB_BIN/out"
+		LAB_RELEASE=$release LAB_MODULES=${folder[$release]} "$here/host" -a "$LAB_ARCH" -k "$release" -d -b -t $limit -- "$(readlink -f "$1")" >"$LAB_BIN/out"
 		status=$?
 		as_ours "$release" <"$LAB_BIN/out"
 		is "$status $ours" "0 all" "$release: the host ends well"

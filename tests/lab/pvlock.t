@@ -9,8 +9,7 @@ LAB_HOST="-k 6.12 ${LAB_HOST-}"
 lab_only x86_64 arm64 -- "KVM for riscv64 tells its guests nothing"
 lab_guests pvlock
 if [ -z "${LAB-}" ] && [ "$LAB_ARCH" = arm64 ]; then
-	LAB_MODULES=$("$here/../../kernel/build" arm64 6.12) || lab_skip "no modules for 6.12"
-	export LAB_MODULES
+	lab_modules 6.12
 fi
 lab_enter 60 "$0"
 cd "$here/../.." || exit 125

@@ -9,8 +9,7 @@
 lab_only x86_64 -- "idxd is for x86-64"
 lab_guests dsa
 if [ -z "${LAB-}" ]; then
-	modules=$("$here/../../kernel/build" "$LAB_ARCH" $usual 2>&1) || lab_skip "no modules for $usual: ${modules##*$'\n'}"
-	export LAB_MODULES=${modules##*$'\n'}
+	lab_modules $usual
 fi
 lab_enter 30 "$0"
 . "$here/vfio.sh"

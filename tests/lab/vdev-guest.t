@@ -7,8 +7,7 @@
 . "$(dirname "$0")/lab.sh"
 lab_only x86_64 -- "another architecture's hosts are tried with vdev-6.1.t and vdev-6.12.t"
 if [ -z "${LAB-}" ]; then
-	modules=$("$here/../../kernel/build" "$LAB_ARCH" $usual 2>&1) || lab_skip "no modules for $usual: ${modules##*$'\n'}"
-	export LAB_MODULES=${modules##*$'\n'}
+	lab_modules $usual
 fi
 host+=(-D e1000e,netdev=n0)
 lab_enter 40 "$0"

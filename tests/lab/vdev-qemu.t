@@ -8,8 +8,7 @@
 . "$(dirname "$0")/lab.sh"
 lab_only x86_64 -- "QEMU as a user of KVM is tried on x86-64"
 if [ -z "${LAB-}" ]; then
-	modules=$("$here/../../kernel/build" "$LAB_ARCH" $usual 2>&1) || lab_skip "no modules for $usual: ${modules##*$'\n'}"
-	export LAB_MODULES=${modules##*$'\n'}
+	lab_modules $usual
 	"$here/host" -d -q 10 -n >/dev/null 2>&1	# has QEMU 10 in the cache, if that can be
 fi
 lab_enter 90 "$0"
@@ -76,7 +75,17 @@ five_rounds() {
 	done
 	return 1
 }
-nth() { tr -d '\r' <"$1" | sed -n 's/^round \([0-9]*\)$/\1/p' | "$2" -n 1; }
+# without_gap FILE...: the rounds of all are 1, 2, 3, ... A machine may be saved within a line, whose rest is in the next file; the last one's end is missing.
+without_gap() {
+	local n=0 line
+	while read -r line; do
+		case $line in
+		"round $((n + 1))") n=$((n + 1)) ;;
+		round*)		    note "after round $n: $line"; return 1 ;;
+		esac
+	done < <(cat "$@" | tr -d '\r')
+	[ $n -gt 5 ]
+}
 until_ended() {
 	for _ in {1..600}; do
 		kill -0 $pid 2>/dev/null || break
@@ -99,7 +108,6 @@ ask() {
 
 # by_qemu NAME
 by_qemu() {
-	local before
 	rm -f state before after
 	qemu before
 	five_rounds before
@@ -112,13 +120,13 @@ by_qemu() {
 	until_ended
 	is $status 0 "$1: ends well"
 	hasnt before 'wrong|\[ *[0-9.]+\]' "$1: nothing was wrong" || evidence before
-	before=$(nth before tail)
 	qemu after -incoming "exec:cat state"
 	five_rounds after
 	ok $? "$1: another one takes it" || evidence said err after
 	echo quit >&8
 	until_ended
-	is "$(nth after head)" $((before + 1)) "$1: and goes on where the first one was"
+	without_gap before after
+	ok $? "$1: and goes on where the first one was" || evidence before after
 	hasnt after 'wrong|\[ *[0-9.]+\]' "$1: registers, memory and what the device wrote to RAM are as they were"
 	is "$(pins)" "$pinned" "$1: nothing is pinned any more"
 }

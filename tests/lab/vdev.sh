@@ -7,8 +7,7 @@
 lab_only x86_64 arm64 -- "stock riscv64 kernels have no VFIO container"
 lab_guests vdev
 if [ -z "${LAB-}" ]; then
-	modules=$("$here/../../kernel/build" "$LAB_ARCH" "$release" 2>&1) || lab_skip "no modules for $release: ${modules##*$'\n'}"
-	export LAB_MODULES=${modules##*$'\n'}
+	lab_modules "$release"
 fi
 host=(-k "$release")
 lab_enter 60 "$0"

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lab.sh"
 lab_only x86_64 -- "the kernel of our own is for x86-64"
 # shellcheck disable=SC2015
-[ "${LAB-}" ] || "$here/mkkernel" ${LAB_NO_BUILD:+-n} >/dev/null || lab_skip "no host kernel with iommufd (see above)"
+[ "${LAB-}" ] || "$here/mkkernel" ${LAB_NO_BUILD:+-n} >/dev/null || lab_unbuilt $? "host kernel with iommufd" "see above"
 host+=(-k own -I intel -D e1000e,netdev=n0 -D nvme,drive=image,serial=known)
 lab_enter 90 "$0"
 . "$here/vfio.sh"

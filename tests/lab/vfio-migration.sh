@@ -10,12 +10,12 @@ lab_only x86_64 arm64 -- "stock riscv64 kernels have no VFIO container"
 . "$here/programs.sh"
 if [ "$release" = own ] && [ -z "${LAB-}" ]; then
 	[ "$LAB_ARCH" = x86_64 ] || lab_skip "the kernel of our own is for x86-64"
-	"$here/mkkernel" ${LAB_NO_BUILD:+-n} >/dev/null || lab_skip "no host kernel of our own (see above)"
+	"$here/mkkernel" ${LAB_NO_BUILD:+-n} >/dev/null || lab_unbuilt $? "host kernel of our own" "see above"
 fi
 program=${lkvm%/*}/tests/lab/vfio-migration
 if [ -z "${LAB-}" ]; then
-	LAB_MODULES=$(modules_for "$release" 2>"$LAB_BIN/log") || lab_skip "no modules for $release: $(tail -n 1 "$LAB_BIN/log")"
-	export LAB_MODULES
+	said=$(modules_for "$release" 2>&1) || lab_unbuilt $? "modules for $release" "$said"
+	export LAB_MODULES=${said##*$'\n'}
 	cc=${CC:-cc} static=
 	[ "$LAB_ARCH" = "$(lab_arch /bin/sh)" ] || cc=aarch64-linux-gnu-gcc static=-static
 	command -v "$cc" >/dev/null || lab_skip "no $cc"

@@ -149,6 +149,7 @@ static void setup(unsigned int devices)
 	vm.mem.ram[1] = (struct guest_range){ .gpa = HIGH, .size = HIGH_PAGES * 4096 };
 	for (i = 0; i < devices; i++) {
 		dev[i].vd.iommu = &host.iommu[0];
+		dev[i].vd.host = &host;
 		list_add_tail(&host.devices, &dev[i].vd.node);
 	}
 }
@@ -380,6 +381,48 @@ TEST(only_whole_pages_of_one_range_of_ram_are_read)
 	vfio_dirty_stop(d);
 }
 
+/* As vfio/pci.c closes it: then nobody may ask it again. */
+static void close_device(struct fake *f)
+{
+	vfio_dirty_forget(&f->vd);
+	list_del(&f->vd.node);
+	f->vd.iommu = NULL;
+	f->told |= f->on;
+	f->report_error = -ENODEV;
+}
+
+TEST(a_device_that_is_closed_makes_all_written_once)
+{
+	struct vfio_dirty *d;
+
+	setup(3);
+	dev[0].start_error = dev[1].start_error = -ENOTTY;
+	vfio_dirty_forget(&dev[0].vd);		/* nothing follows it */
+	d = start();
+	CHECK_EQ(read_dirty(d, LOW, PAGES), 0);
+	close_device(&dev[0]);
+	CHECK_EQ(vfio_dirty_way_of(d, &dev[0].vd), VFIO_DIRTY_NONE);
+	CHECK_EQ(iommu[0].stops, 0);		/* another one there is followed by it */
+	CHECK_EQ(read_dirty(d, LOW, PAGES), -ENODEV);
+	CHECK_EQ(count(PAGES), PAGES);
+	dev[2].dirty[0][2] = iommu[0].dirty[0][4] = true;
+	CHECK_EQ(read_dirty(d, LOW, PAGES), 0);
+	CHECK_EQ(bitmap[0], BIT(2) | BIT(4));
+	CHECK_EQ(count(PAGES), 2);
+	close_device(&dev[1]);
+	CHECK_EQ(iommu[0].stops, 1);
+	close_device(&dev[2]);
+	CHECK_EQ(dev[2].stops, 1);
+	CHECK(!dev[2].told);
+	CHECK_EQ(read_dirty(d, HIGH, 10), -ENODEV);
+	CHECK_EQ(count(10), 10);
+	CHECK_EQ(read_dirty(d, HIGH, 10), 0);
+	CHECK_EQ(count(10), 0);
+	vfio_dirty_stop(d);
+	CHECK_EQ(dev[2].stops + iommu[0].stops, 2);
+	CHECK(!host.dirty);
+}
+
 int main(void)
 {
 	RUN(without_a_device_there_is_nothing);
@@ -389,6 +432,7 @@ int main(void)
 	RUN(each_device_has_its_best_way_and_an_iommu_starts_once);
 	RUN(without_any_log_all_counts_as_written);
 	RUN(a_log_that_fails_later_makes_all_written_for_ever);
+	RUN(a_device_that_is_closed_makes_all_written_once);
 	RUN(only_whole_pages_of_one_range_of_ram_are_read);
 	return tap_done();
 }

@@ -75,7 +75,8 @@ TEST(bad_options_are_refused_by_device_and_value)
 		{ "dev,iommu", "''" }, { "dev,rom=maybe", "'maybe'" }, { "dev,rom=", "''" }, { "dev,romfile", "''" },
 		{ "dev,romfile=", "''" }, { "dev,on-error=cry", "'cry'" },
 		{ "dev,on-request=ignore", "'ignore'" }, { "dev,on-request", "''" }, { "dev,migration=v3", "'v3'" }, { "dev,aer=1", "'1'" },
-		{ "dev,p2p=on", "'on'" }, { "dev,p2p,iommu=iommufd", "'iommufd'" }, { "dev,romfile=x,rom=off", "'x'" }, { "dev,rom=off,romfile=x", "'x'" },
+		{ "dev,p2p=on", "'on'" }, { "dev,p2p,iommu=iommufd", "'iommufd'" }, { "dev,romfile=x,rom=off", "'x'" },
+		{ "dev,rom=off,romfile=x", "'x'" },
 	};
 	struct vfio_config cfg = { .device = "before" };
 	unsigned int i;

@@ -8,6 +8,7 @@
 #include "vfio/pci.h"
 
 #include "config-rig.h"
+#include "heard.h"
 
 enum { PM = 0xc8, MSI = 0xd0, EXP = 0x50, MSIX = 0xa0, AF = 0x90 };
 
@@ -322,6 +323,31 @@ TEST(a_reset_that_the_host_refuses_is_said_and_goes_on)
 	rig_free();
 }
 
+/* What a reset that the host refuses with @error says at @level. */
+static const char *refused_reset_says(int error, bool requested, bool leaving, enum log_level level)
+{
+	static struct hearing h;
+
+	with_exp(PCI_EXP_DEVCAP_FLR);
+	rig.reset_error = error;
+	rig_start();
+	rig.vp->requested = requested;
+	rig.vp->leaving = leaving;
+	hear(&h, level);
+	cw(EXP + PCI_EXP_DEVCTL, 2, 0x8000);
+	rig_free();
+	return heard(&h);
+}
+
+TEST(only_a_host_that_asked_is_what_locks_the_device)
+{
+	CHECK(strstr(refused_reset_says(-EAGAIN, false, false, LOG_WARNING), "not reset, and as the guest left it"));
+	CHECK(strstr(refused_reset_says(-EIO, true, true, LOG_WARNING), "not reset, and as the guest left it"));
+	CHECK_STR(refused_reset_says(-EAGAIN, true, false, LOG_WARNING), "");
+	CHECK_STR(refused_reset_says(-EAGAIN, false, true, LOG_WARNING), "");
+	CHECK(strstr(refused_reset_says(-EAGAIN, true, false, LOG_INFO), "not reset, as the host is taking it back"));
+}
+
 /* [pci-af-ecn] */
 TEST(advanced_features_reset_is_caught)
 {
@@ -572,6 +598,7 @@ int main(void)
 	RUN(function_level_reset_is_caught);
 	RUN(function_level_reset_of_a_device_without_is_nothing);
 	RUN(a_reset_that_the_host_refuses_is_said_and_goes_on);
+	RUN(only_a_host_that_asked_is_what_locks_the_device);
 	RUN(advanced_features_reset_is_caught);
 	RUN(bars_leave_before_the_device_sleeps_and_come_when_it_is_awake);
 	RUN(waking_without_no_soft_reset_is_a_reset);

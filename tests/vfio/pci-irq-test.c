@@ -10,6 +10,7 @@
 #include <dirent.h>
 
 #include "fake-device.h"
+#include "heard.h"
 #include "util/json.h"
 #include "vmm/event.h"
 
@@ -301,22 +302,12 @@ TEST(intx_that_the_host_refuses_leaves_nothing)
 /* What vfio_pci_irq_init() warns of. */
 static const char *init_says(struct fake_vfio *f)
 {
-	static char text[1024];
-	int fd = memfd_create("stderr", MFD_CLOEXEC), old = dup(STDERR_FILENO);
-	ssize_t n;
+	static struct hearing h;
 
-	if (fd < 0 || old < 0 || dup2(fd, STDERR_FILENO) < 0)
-		abort();
-	log_set_level(LOG_WARNING);
+	hear(&h, LOG_WARNING);
 	if (vfio_pci_irq_init(&f->vp, NULL) < 0)
 		abort();
-	log_set_level(LOG_ERROR);
-	dup2(old, STDERR_FILENO);
-	n = pread(fd, text, sizeof(text) - 1, 0);
-	text[MAX(n, 0)] = '\0';
-	close(fd);
-	close(old);
-	return text;
+	return heard(&h);
 }
 
 TEST(intx_line_shared_with_one_of_ours_is_told_where_kvm_has_one_level)
@@ -340,7 +331,7 @@ TEST(intx_line_shared_with_one_of_ours_is_told_where_kvm_has_one_level)
 		snprintf(f->vp.pdev.dev.name, sizeof(f->vp.pdev.dev.name), "vfio7");
 		CHECK_EQ(f->vp.pdev.devfn, 31 * 8);
 		if (one)
-			CHECK(strstr(init_says(f), "vfio7: --vfio '0000:01:00.0' and ours6 have INTx line 23 together, and may lose interrupts: "
+			CHECK(strstr(init_says(f), "vfio7: --vfio '0000:01:00.0' and ours6 have GSI 23 together, and may lose interrupts: "
 				     "let the guest's drivers use MSI or MSI-X, or give this VM fewer PCI devices"));
 		else
 			CHECK_STR(init_says(f), "");
@@ -808,6 +799,33 @@ TEST(host_that_asks_for_the_device_is_served_as_the_user_said)
 	end(vm, f);
 }
 
+TEST(host_that_asks_while_the_guest_is_paused_is_told_what_helps)
+{
+	static const struct { enum vfio_request_policy policy; bool paused; const char *says; } row[] = {
+		{ VFIO_REQUEST_AUTO, false, "'0000:01:00.0' back: the guest is asked for it\n" },
+		{ VFIO_REQUEST_AUTO, true, "'0000:01:00.0' back: that takes the guest, which is paused: resume it, or end this VM\n" },
+		{ VFIO_REQUEST_POWEROFF, false, "'0000:01:00.0' back: the guest is asked to power off\n" },
+		{ VFIO_REQUEST_POWEROFF, true, "back: that takes a power-off of the guest, which is paused: resume it, or end this VM\n" },
+		{ VFIO_REQUEST_REPORT, true, "'0000:01:00.0' back: end this VM to give it back\n" },
+	};
+	struct fake_vfio *f;
+	struct hearing h;
+	unsigned int i;
+	struct vm *vm;
+
+	for (i = 0; i < ARRAY_SIZE(row); i++) {
+		vm = started(&f, 0, 0);
+		vm->paused = row[i].paused;
+		CHECK(!f->vp.requested);
+		hear(&h, LOG_WARNING);
+		host_asks(vm, f, row[i].policy, true);
+		CHECK(strstr(heard(&h), row[i].says));
+		CHECK(f->vp.requested);
+		CHECK_EQ(fake_back.asked + fake_back.pressed, row[i].policy != VFIO_REQUEST_REPORT);
+		end(vm, f);
+	}
+}
+
 TEST(error_interrupt_that_the_host_refuses_is_told)
 {
 	struct error err = { "" };
@@ -866,6 +884,7 @@ int main(void)
 	RUN(kinds_and_masks_change_at_once);
 	RUN(error_ends_the_vm_or_is_reported);
 	RUN(host_that_asks_for_the_device_is_served_as_the_user_said);
+	RUN(host_that_asks_while_the_guest_is_paused_is_told_what_helps);
 	RUN(error_interrupt_that_the_host_refuses_is_told);
 	RUN(nothing_is_done_before_init_and_after_free);
 	return tap_done();

@@ -14,7 +14,7 @@
 
 static int open_error, bars_error, irq_error, migration_error, stream_error;
 static bool migratable, has_button;
-static unsigned int opened;
+static unsigned int opened, forgotten;
 static const struct vfio_iommu_ops way = { .name = "group" };
 static struct vfio_iommu iommu = { .ops = &way };
 
@@ -79,6 +79,13 @@ int vfio_migration_create(struct vfio_device *vd, struct vfio_migration **ret, s
 	return 0;
 }
 
+void vfio_dirty_forget(struct vfio_device *vd)
+{
+	if (!opened)
+		abort();
+	forgotten++;
+}
+
 void vfio_migration_free(struct vfio_migration *m)
 {
 	if (m)
@@ -129,7 +136,7 @@ static void init(void)
 	rig_init();
 	open_error = bars_error = irq_error = migration_error = stream_error = 0;
 	migratable = has_button = false;
-	opened = 0;
+	opened = forgotten = 0;
 	rig.region[0].size = RIG_BAR0_SIZE;
 	put_le16(rig.dev + PCI_COMMAND, 7);
 	rig.vm->cfg.vfio[0] = rig.cfg;
@@ -373,6 +380,7 @@ TEST(a_guest_gives_the_device_back_and_it_is_closed)
 	run_posted(rig.vm);
 	CHECK_STR(rig_happened(), "irq-free irqoff -0 w4.2=0000 reset irq irq-free w4.2=0000 bars-free close ");
 	CHECK_EQ(opened, 0);
+	CHECK_EQ(forgotten, 1);
 	CHECK_EQ(cr(0, 4), 0xffffffff);
 	/* What the VM does later does not find it. */
 	devices_stop(rig.vm);
@@ -437,7 +445,12 @@ TEST(what_cannot_be_done_when_the_host_asks_is_refused)
 {
 	init();
 	rig.vm->cfg.vfio[0].on_request = VFIO_REQUEST_UNPLUG;
-	fails(-EOPNOTSUPP, "--vfio '0000:01:00.0': on-request 'unplug'");
+	fails(-EOPNOTSUPP, "--vfio '0000:01:00.0': on-request 'unplug': this machine has no ACPI tables of ours, which its guest would be asked by; "
+			   "want report");
+	init();
+	rig.vm->cfg.vfio[0].on_request = VFIO_REQUEST_UNPLUG;
+	has_button = true;
+	fails(-EOPNOTSUPP, "want poweroff or report");
 	init();
 	rig.vm->cfg.vfio[0].on_request = VFIO_REQUEST_POWEROFF;
 	fails(-EOPNOTSUPP, "--vfio '0000:01:00.0': on-request 'poweroff'");

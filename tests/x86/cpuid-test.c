@@ -416,6 +416,48 @@ TEST(plus_can_be_forced)
 	CHECK_EQ(cpu_spec_apply(&table, "host,+movdir64b=force", &err), -EINVAL);
 }
 
+/* A feature that is gone with all that it takes, as on a host without. */
+static void lacks(const char *spec)
+{
+	make("GenuineIntel", 0x24);
+	cpuid_prepare(&table, &caps);
+	CHECK_EQ(apply(spec), 0);
+}
+
+TEST(only_what_is_a_bit_and_no_more_can_be_forced)
+{
+	static const struct { const char *without, *spec; bool can; } row[] = {
+		{ "host,-arch_perfmon", "host,+arch_perfmon=force", false },	/* a version, and its leaf */
+		{ "host,-svm", "host,+svm=force", false }, { "host,-sgx", "host,+sgx=force", false },
+		{ "host,-topoext", "host,+topoext=force", false }, { "host,-avx10", "host,+avx10=force", false },
+		{ "host,-avx512f", "host,+avx512bw=force", false }, { "host,-avx512f", "host,+avx512_fp16=force", false },
+		{ "host,-avx512bw", "host,+avx512bw=force", true },
+		{ "host,-amx_tile", "host,+amx_int8=force", false }, { "host,-amx_int8", "host,+amx_int8=force", true },
+		{ "host,-avx", "host,+avx2=force", false }, { "host,-avx", "host,+fma=force", false },
+		{ "host,-avx", "host,+avx_vnni=force", false },			/* by way of avx2 */
+		{ "host,-avx2", "host,+avx2=force", true }, { "host,-fma", "host,+fma=force", true },
+		{ "host,-avx", "host,+sha_ni=force,+movdiri=force", true },
+	};
+	struct cpuid before;
+	struct error err;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(row); i++) {
+		lacks(row[i].without);
+		CHECK_EQ(cpuid_copy(&before, &table), 0);
+		CHECK_EQ(cpu_spec_apply(&table, row[i].spec, &err), row[i].can ? 0 : -EINVAL);
+		if (!row[i].can) {
+			CHECK(strstr(err.msg, row[i].spec) && strstr(err.msg, "it cannot be forced"));
+			CHECK(before.nr == table.nr && !memcmp(before.e, table.e, table.nr * sizeof(*table.e)));
+		}
+		cpuid_free(&before);
+	}
+	make_amd();
+	cpuid_find(&table, 0xa, 0)->eax = 0;	/* a leaf that says: none */
+	CHECK_EQ(cpu_spec_apply(&table, "host,+arch_perfmon=force", &err), -EINVAL);
+	CHECK_EQ(reg(0xa, 0, R_EAX), 0);
+}
+
 TEST(bad_specs_are_named)
 {
 	static const struct { const char *spec, *named; } bad[] = {
@@ -461,6 +503,7 @@ int main(void)
 	RUN(plus_needs_kvm_to_have_it);
 	RUN(plus_against_what_is_removed_is_refused);
 	RUN(plus_can_be_forced);
+	RUN(only_what_is_a_bit_and_no_more_can_be_forced);
 	RUN(bad_specs_are_named);
 	free(table.e);
 	return tap_done();
