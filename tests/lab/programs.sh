@@ -103,7 +103,9 @@ program() {
 
 # kernel_is_quiet: it has said nothing of the kind that modules should not make it say, KASAN and lockdep included
 kernel_is_quiet() {
+	local complaint='WARNING:|BUG:|KASAN|INFO: |Oops|Call [Tt]race|refcount|leak|hung task|soft lockup|lkvm_vdev lkvm_vdev.*(fail|error)'
+
 	dmesg >dmesg
-	hasnt dmesg 'WARNING:|BUG:|KASAN|INFO: |Oops|Call [Tt]race|refcount|leak|hung task|soft lockup|lkvm_vdev lkvm_vdev.*(fail|error)' \
-		"the kernel has nothing to complain of"
+	hasnt dmesg "$complaint" "the kernel has nothing to complain of" ||
+		grep -aE -m 1 -A 70 -- "$complaint" dmesg | cut -c1-160 | while IFS= read -r line; do note "$line"; done
 }
