@@ -93,10 +93,12 @@ static void pnp_device(const struct acpi_machine *m, struct strbuf *b, const str
 
 /* --- host bridge --- */
 
-/* The line of each of 32 devices with four pins, which are 0..3 here. [6.2.13] */
+enum { SLOTS = 32 };
+
+/* The line of each device with four pins, which are 0..3 here. [6.2.13] */
 static void pci_routing(const struct pci_host_config *pci, struct strbuf *b)
 {
-	enum { SLOTS = 32, PINS = 4 };
+	enum { PINS = 4 };
 	struct aml_mark table, entry;
 	unsigned int slot, pin;
 
@@ -260,7 +262,7 @@ static void pci_slots(const struct acpi_machine *m, struct strbuf *b)
 	if (!io)
 		return;
 	dword_register(b, "EJRG", "EJNW", io, PCI_EJECT_NOW);
-	for (slot = 0; slot < 32; slot++)
+	for (slot = 0; slot < SLOTS; slot++)
 		if (m->eject_slots & BIT(slot))
 			pci_slot(b, slot);
 }
@@ -404,7 +406,7 @@ static void eject_requests(const struct acpi_machine *m, struct strbuf *b)
 	if (!eject_registers(m))
 		return;
 	method = event_device(m, b, "GED1", 1, acpi_find_device(m, DEV_PCI_EJECT, 0), PCI_EJECT_ASKED, &d);
-	for (slot = 0; slot < 32; slot++) {
+	for (slot = 0; slot < SLOTS; slot++) {
 		if (!(m->eject_slots & BIT(slot)))
 			continue;
 		slot_name(slot, "\\_SB.PCI0.", name, sizeof(name));

@@ -174,12 +174,18 @@ static bool set_has(const struct feature_set *s, const char *name)
 	return false;
 }
 
+/* @name is the first @len characters of what a user wrote. */
+static bool is_called(const char *entry, const char *name, size_t len)
+{
+	return !strncmp(entry, name, len) && !entry[len];
+}
+
 static bool known(const char *name, size_t len)
 {
 	unsigned int i;
 
 	for (i = 0; i < NR_FEATURES; i++)
-		if (!strncmp(features[i].name, name, len) && !features[i].name[len])
+		if (is_called(features[i].name, name, len))
 			return true;
 	return false;
 }
@@ -190,7 +196,7 @@ static void set_put(struct feature_set *s, const char *name, size_t len, bool in
 	unsigned int i, j;
 
 	for (i = 0; i < NR_FEATURES; i++) {
-		if (strncmp(features[i].name, name, len) || features[i].name[len])
+		if (!is_called(features[i].name, name, len))
 			continue;
 		for (j = 0; j < NR_FEATURES; j++)
 			if (features[j].leaf == features[i].leaf && features[j].subleaf == features[i].subleaf &&
@@ -204,13 +210,13 @@ static bool supported(const struct cpuid *c, const char *name, size_t len)
 	unsigned int i;
 
 	for (i = 0; i < NR_FEATURES; i++)
-		if (!strncmp(features[i].name, name, len) && !features[i].name[len] &&
+		if (is_called(features[i].name, name, len) &&
 		    cpuid_get(c, features[i].leaf, features[i].subleaf, features[i].reg) & features[i].mask)
 			return true;
 	return false;
 }
 
-/* The next "+feat", "-feat" or "+feat=force" at *@p; false at the end. What comes first must be "host". */
+/* "+feat", "-feat" or "+feat=force" */
 struct word {
 	char sign;
 	bool force;
@@ -223,11 +229,12 @@ static bool has_state(const char *name, size_t len)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(components); i++)
-		if (!strncmp(components[i].name, name, len) && !components[i].name[len])
+		if (is_called(components[i].name, name, len))
 			return true;
 	return false;
 }
 
+/* The next word at *@p, which is at a comma; 0 at the end. */
 static int next_word(const char *spec, const char **p, struct word *w, struct error *err)
 {
 	static const char force[] = "=force";
@@ -397,7 +404,7 @@ static u32 *forced(const struct cpuid *c, const struct word *w, u32 *ret_mask)
 
 	for (i = 0; w->force && i < NR_FEATURES; i++) {
 		f = &features[i];
-		if (strncmp(f->name, w->name, w->len) || f->name[w->len])
+		if (!is_called(f->name, w->name, w->len))
 			continue;
 		e = cpuid_find(c, f->leaf, f->subleaf);
 		if (!e || f->mask & (f->mask - 1) || lacks_leaf(c, f->name) || lacks_state(c, f->name))

@@ -20,8 +20,6 @@
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
-enum { DEVICES = 9 };
-
 static u64 now_ns;		/* the world's clock */
 static const struct { u64 base; unsigned int size; } ports[] = {
 	{ 0x60, 8 }, { 0x70, 8 }, { 0x80, 1 }, { 0x92, 1 }, { 0xf4, 4 }, { 0x3f8, 8 }, { 0x600, 8 }, { EJECT_PORT, 8 }, { 0xcf8, 8 },

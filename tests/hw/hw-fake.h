@@ -153,7 +153,6 @@ static inline void dev_save(struct state_writer *w)
 		abort();
 }
 
-
 static inline int dev_load(const void *p, size_t len)
 {
 	struct state_reader r;
