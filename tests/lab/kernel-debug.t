@@ -25,11 +25,7 @@ programs_on_hosts "$0" 30
 
 dmesg -C
 for name in pvlock ones; do
-	insmod "$LAB_MODULES/lkvm_$name.ko" 2>err
-	ok $? "$name: loads" || evidence err
-	program $name $name
-	rmmod lkvm_$name 2>err
-	ok $? "$name: unloads" || evidence err
+	module_program $name
 done
 kernel_is_quiet
 done_testing

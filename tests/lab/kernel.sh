@@ -6,45 +6,11 @@
 . "$(dirname "$0")/lab.sh"
 lab_same
 [[ " ${releases[*]} " = *" $release "* ]] || lab_skip "Debian has no kernel $release for $LAB_ARCH"
-if [ -z "${LAB-}" ]; then
-	LAB_BIN=$(mktemp -d)
-	export LAB_BIN
-	trap 'rm -rf "$LAB_BIN"' EXIT
-	lab_cc -static -pthread
-	for program in pvlock ones; do
-		said=$($cc -O1 -g -Wall -Werror -I"$here/../../include/uapi" -static -pthread -o "$LAB_BIN/$program" "$here/../kernel/$program.c" 2>&1) ||
-			lab_unbuilt 3 "program $program" "$said"
-	done
-	lab_modules "$release"
-fi
-host=(-k "$release")
-if [ -z "${LAB-}" ]; then
-	(lab_enter 60 "$0")
-	exit
-fi
-lab_enter 60 "$0"
-[ "$LAB" = emulated ] || lab_skip "modules are not loaded into the kernel of a machine that is no lab's"
-
-# run MODULE: its program's tests as ours
-run() {
-	local line text
-	insmod "$LAB_MODULES/lkvm_$1.ko" 2>err
-	ok $? "$1: loads" || note "$(cat err)"
-	timeout -s KILL $((150 * patience)) "$LAB_BIN/$1" >out 2>&1
-	status=$?
-	while read -r line; do
-		text=${line#* - }
-		case $line in
-		"ok "*)	    ok 0 "$1: $text" ;;
-		"not ok "*) ok 1 "$1: $text" ;;
-		"#"*)	    echo "$line" ;;
-		esac
-	done <out
-	[ $status = 0 ] && grep -q '^1\.\.' out
-	ok $? "$1: all of it ran" || evidence out
-	rmmod "lkvm_$1" 2>err
-	ok $? "$1: unloads" || note "$(cat err)"
-}
+export LAB_KERNELS=$release
+. "$here/programs.sh"
+compile_program pvlock
+compile_program ones
+programs_on_hosts "$0" 60
 
 # again MODULE REFERENCES: loaded, refused to be unloaded while there are users, and unloaded as soon as they were killed, over and over.
 again() {
@@ -76,11 +42,10 @@ for _ in $(seq "$(nproc)"); do
 	(while :; do (:); done) &
 	load+=($!)
 done
-run pvlock
+module_program pvlock
 again pvlock 9	# the file, and eight threads
-run ones
+module_program ones
 again ones 1
 kill "${load[@]}"
-dmesg | grep -E 'WARNING|BUG|Oops|Call Trace|refcount|leak' >said
-is "$(cat said)" "" "the kernel has nothing to complain of"
+kernel_is_quiet
 done_testing

@@ -86,8 +86,17 @@ lab_unbuilt() {
 # lab_modules RELEASE: LAB_MODULES is the folder of the modules of kernel/ for that stock kernel
 lab_modules() {
 	local said
+	[ -z "${LAB-}" ] || return 0
 	said=$("$here/../../kernel/build" "$LAB_ARCH" "$1" 2>&1) || lab_unbuilt $? "modules for $1" "$said"
 	export LAB_MODULES=${said##*$'\n'}
+}
+# lab_bin: LAB_BIN is a folder for what the test compiles for the host. It goes when the test ends, which must not end by exec: lab_enter is called in a
+# subshell.
+lab_bin() {
+	[ -z "${LAB-}" ] || return 0
+	LAB_BIN=$(mktemp -d)
+	export LAB_BIN
+	trap 'rm -rf "$LAB_BIN"' EXIT
 }
 # lab_cc OPTION...: $cc is a compiler for the hosts' programs that links with these; skips the test where there is none
 lab_cc() {
@@ -151,6 +160,27 @@ has() {	# has FILE REGEX NAME
 hasnt() { # hasnt FILE REGEX NAME
 	! grep -aqE -- "$2" "$1"
 	ok $? "$3" || { note "found: $(grep -aE -m 3 -- "$2" "$1")"; return 1; }
+}
+# as_ours NAME: the tests of its input are ours, as NAME's, and what else it says is noted. $ours is how many there were, or "all" when they came to an end.
+as_ours() {
+	local line
+	ours=0
+	while IFS= read -r line; do
+		case $line in
+		"ok "*)		ok 0 "$1: ${line#* - }"; ours=$((ours + 1)) ;;
+		"not ok "*)	ok 1 "$1: ${line#* - }"; ours=$((ours + 1)) ;;
+		"1..$ours")	ours=all ;;
+		"#"*)		echo "$line" ;;
+		*)		note "$1: $line" ;;
+		esac
+	done
+}
+# kernel_is_quiet: the host's has said nothing of the kind that modules should not make it say, KASAN and lockdep included
+kernel_complaint='WARNING:|BUG:|kernel BUG|KASAN|INFO: |Oops|Call [Tt]race|refcount|leak|hung task|soft lockup|lkvm_vdev lkvm_vdev.*(fail|error)'
+kernel_is_quiet() {
+	dmesg >"$W/dmesg"
+	hasnt "$W/dmesg" "$kernel_complaint" "the host's kernel has nothing to complain of" ||
+		grep -aE -m 1 -A 70 -- "$kernel_complaint" "$W/dmesg" | cut -c1-160 | while IFS= read -r line; do note "$line"; done
 }
 done_testing() {
 	echo "1..$tests"

@@ -15,11 +15,7 @@
 # One with KASAN and lockdep is slow.
 [ "${LAB_RELEASE-}" != own-debug ] || patience=$((patience * 10))
 
-if [ -z "${LAB-}" ]; then
-	LAB_BIN=$(mktemp -d)
-	export LAB_BIN
-	trap 'rm -rf "$LAB_BIN"' EXIT
-fi
+lab_bin
 
 # compile_program NAME SOURCE...: of tests/kernel, with what else there it is made of
 compile_program() {
@@ -42,21 +38,6 @@ modules_for() {
 		echo "$LAB_BIN/$1/kernel" ;;
 	*)	"$here/../../kernel/build" "$LAB_ARCH" "$1" ;;
 	esac
-}
-
-# as_ours NAME: the tests of its input are ours, as NAME's. $ours is how many there were, or "all" when they came to an end.
-as_ours() {
-	local line
-	ours=0
-	while IFS= read -r line; do
-		case $line in
-		"ok "*)		ok 0 "$1: ${line#* - }"; ours=$((ours + 1)) ;;
-		"not ok "*)	ok 1 "$1: ${line#* - }"; ours=$((ours + 1)) ;;
-		"1..$ours")	ours=all ;;
-		"1..0 # SKIP"*)	note "$1: skipped: ${line#*SKIP }" ;;
-		"#"*)		echo "$line" ;;
-		esac
-	done
 }
 
 # programs_on_hosts TEST SECONDS: it takes that long on one with a stock kernel when nothing else runs; six times that is the end
@@ -95,17 +76,17 @@ programs_on_hosts() {
 program() {
 	local name=$1
 	shift
-	timeout $((100 * patience)) "$LAB_BIN/$1" "${@:2}" >log 2>&1
+	timeout -s KILL $((150 * patience)) "$LAB_BIN/$1" "${@:2}" >log 2>&1
 	status=$?
 	as_ours "$name" <log
 	is "$status $ours" "0 all" "$name: comes to its end" || evidence log
 }
 
-# kernel_is_quiet: it has said nothing of the kind that modules should not make it say, KASAN and lockdep included
-kernel_is_quiet() {
-	local complaint='WARNING:|BUG:|KASAN|INFO: |Oops|Call [Tt]race|refcount|leak|hung task|soft lockup|lkvm_vdev lkvm_vdev.*(fail|error)'
-
-	dmesg >dmesg
-	hasnt dmesg "$complaint" "the kernel has nothing to complain of" ||
-		grep -aE -m 1 -A 70 -- "$complaint" dmesg | cut -c1-160 | while IFS= read -r line; do note "$line"; done
+# module_program NAME: lkvm_NAME is loaded, its program says what it has to, and the module goes
+module_program() {
+	insmod "$LAB_MODULES/lkvm_$1.ko" 2>err
+	ok $? "$1: loads" || evidence err
+	program "$1" "$1"
+	rmmod "lkvm_$1" 2>err
+	ok $? "$1: unloads" || evidence err
 }

@@ -8,9 +8,7 @@
 . "$(dirname "$0")/lab.sh"
 lab_only x86_64 -- "idxd is for x86-64"
 lab_guests dsa
-if [ -z "${LAB-}" ]; then
-	lab_modules $usual
-fi
+lab_modules $usual
 lab_enter 30 "$0"
 . "$here/vfio.sh"
 vfio_host vfio_pci vfio_iommu_type1
@@ -19,17 +17,9 @@ dsa=/sys/bus/platform/devices/lkvm_vdev.0
 pinned=$(pins)
 
 timeout $((100 * patience)) "$lkvm" run --loglevel warning -m 64 -c 1 -k "$GUESTS/dsa.elf" --vfio $dsa --timeout $((60 * patience)) </dev/null >tap 2>err
-status=$? count=0
-while IFS= read -r line; do
-	case $line in
-	"ok "*)		ok 0 "queue: ${line#* - }"; count=$((count + 1)) ;;
-	"not ok "*)	ok 1 "queue: ${line#* - }"; count=$((count + 1)) ;;
-	"1..$count")	count=all ;;
-	"#"*)		echo "$line" ;;
-	*)		note "$line" ;;
-	esac
-done <tap
-is "$status $count" "0 all" "queue: the guest comes to its end" || evidence tap err
+status=$?
+as_ours queue <tap
+is "$status $ours" "0 all" "queue: the guest comes to its end" || evidence tap err
 is "$(cat err)" "" "queue: lkvm has nothing to complain about"
 is "$(pins)" "$pinned" "queue: nothing is pinned any more"
 

@@ -6,9 +6,7 @@
 
 . "$(dirname "$0")/lab.sh"
 lab_only x86_64 -- "another architecture's hosts are tried with vdev-6.1.t and vdev-6.12.t"
-if [ -z "${LAB-}" ]; then
-	lab_modules $usual
-fi
+lab_modules $usual
 host+=(-D e1000e,netdev=n0)
 lab_enter 40 "$0"
 . "$here/vfio.sh"

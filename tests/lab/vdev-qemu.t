@@ -7,10 +7,8 @@
 
 . "$(dirname "$0")/lab.sh"
 lab_only x86_64 -- "QEMU as a user of KVM is tried on x86-64"
-if [ -z "${LAB-}" ]; then
-	lab_modules $usual
-	"$here/host" -d -q 10 -n >/dev/null 2>&1	# has QEMU 10 in the cache, if that can be
-fi
+lab_modules $usual
+[ "${LAB-}" ] || "$here/host" -d -q 10 -n >/dev/null 2>&1	# has QEMU 10 in the cache, if that can be
 lab_enter 90 "$0"
 . "$here/vfio.sh"
 vfio_host vfio_pci vfio_iommu_type1

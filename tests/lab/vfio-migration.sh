@@ -37,16 +37,11 @@ started=$(pins) log=device
 
 # migrated PROTOCOL ABILITIES WAY DEVICE DEVICE NAME [IOMMU]: the program's tests are some of ours
 migrated() {
-	local line d=/sys/bus/platform/devices/lkvm_vdev name=$6
+	local d=/sys/bus/platform/devices/lkvm_vdev name=$6
 	timeout $((300 * patience)) "$program" "$1" "$2" "$3" "${7-group}" $d.$4 $d.$5 >out 2>err
 	status=$?
-	while read -r line; do
-		case $line in
-		"ok "*)		ok 0 "$name: ${line#ok * - }" ;;
-		"not ok "*)	ok 1 "$name: ${line#not ok * - }" || evidence out err ;;
-		esac
-	done <out
-	is "$status $(grep -c '^1\.\.10$' out)" "0 1" "$name: ends well" || evidence out err
+	as_ours "$name" <out
+	is "$status $ours $(grep -c '^1\.\.10$' out)" "0 all 1" "$name: ends well" || evidence out err
 	is "$(pins)" "$started" "$name: no page stays pinned"
 }
 
@@ -61,6 +56,5 @@ fi
 
 rmmod lkvm_vdev
 ok $? "the module goes"
-dmesg | grep -E 'WARNING|BUG|Oops|Call Trace|refcount|leak' >err
-is "$(wc -l <err)" 0 "and the host's kernel has nothing to complain of" || evidence err
+kernel_is_quiet
 done_testing
