@@ -83,6 +83,18 @@ has out.2 'given: left= net=lo, disks= end' "no hot-plug: not there after it"
 hasnt out "$trouble" "no hot-plug: nothing to complain about"
 is "$(pins)" "$pinned" "no hot-plug: nothing is pinned any more"
 
+# --- one that is asked before it has begun to listen
+
+bind vfio-pci "$e1000e"
+PARAMS="lkvm.given=8086:10d3" start $other 1 given-back --loglevel info --vfio-pci "$e1000e"
+until [ "$(vfio_files)" -gt 0 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
+take "at boot" "$e1000e"
+finish 90
+is $status 0 "at boot: ends well" || evidence out err
+has err 'vfio0: the guest gave it back' "at boot: given back all the same"
+has out 'given: left= net=lo, disks= end' "at boot: gone"
+hasnt out "$trouble" "at boot: nothing to complain about"
+
 # --- or is asked to power off
 
 bind vfio-pci "$e1000e"
