@@ -31,7 +31,7 @@ static int opt_cpus(void *ctx, const struct option_def *opt, const char *value, 
 	if (!value)
 		return 0;
 	if (str_to_u64(value, 4096, &v) < 0 || !v)
-		return option_bad(err, opt, value, "a number from 1 to what KVM allows");
+		return option_bad(err, opt, value, "a number from 1 to 4096, and no more than KVM allows");
 	run->cfg.cpus = (unsigned int)v;
 	return 0;
 }
@@ -521,7 +521,7 @@ static int complete_config(struct run *run, struct error *err)
 			return r;
 	}
 	if (!cfg->dev)
-		cfg->dev = "/dev/kvm";
+		cfg->dev = CONFIG_DEV;
 	if (!run->cpus_given)
 		cfg->cpus = host_cpus();
 	if (!run->mem_given)

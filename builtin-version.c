@@ -15,6 +15,7 @@
 #include "util/options.h"
 #include "util/str.h"
 #include "vmm/arch.h"
+#include "vmm/config.h"
 #include "vmm/host.h"
 #include "vmm/vfio.h"
 
@@ -104,7 +105,7 @@ int cmd_version(int argc, char **argv)
 		{ 0, NULL },
 	};
 	char *args[argc > 0 ? argc : 1];
-	struct version v = { .dev = "/dev/kvm" };
+	struct version v = { .dev = CONFIG_DEV };
 	struct strbuf host = { 0 };
 	struct error err = { "" };
 	int nr, after, r;
@@ -115,7 +116,7 @@ int cmd_version(int argc, char **argv)
 	if (r)
 		return usage(options, err.msg);
 	if (v.host) {
-		host_describe(&host, v.dev ? v.dev : "/dev/kvm");
+		host_describe(&host, v.dev ? v.dev : CONFIG_DEV);
 		vfio_host_describe(&host);
 	}
 	if (v.json)

@@ -30,6 +30,7 @@ static int check_affinity(const char *list, struct error *err)
 
 int vm_config_check(const struct vm_config *cfg, struct error *err)
 {
+	bool whole_kib = is_aligned(cfg->mem_size, KIB);
 	unsigned int i, stdio = 0;
 	int r;
 
@@ -38,8 +39,8 @@ int vm_config_check(const struct vm_config *cfg, struct error *err)
 	if (cfg->firmware && cfg->initrd)
 		return error_set(err, -EINVAL, "--initrd '%s': firmware takes none", cfg->initrd);
 	if (cfg->mem_size < arch_min_ram)
-		return error_set(err, -EINVAL, "--mem %lluK: a guest needs at least %lluK",
-				 (unsigned long long)(cfg->mem_size / KIB), (unsigned long long)(arch_min_ram / KIB));
+		return error_set(err, -EINVAL, "--mem %llu%s: a guest needs at least %lluK",
+				 (unsigned long long)(cfg->mem_size / (whole_kib ? KIB : 1)), whole_kib ? "K" : "B", (unsigned long long)(arch_min_ram / KIB));
 	if (!is_aligned(cfg->mem_size, (u64)sysconf(_SC_PAGESIZE)))
 		return error_set(err, -EINVAL, "--mem %lluB: want a multiple of the page size, %ld",
 				 (unsigned long long)cfg->mem_size, sysconf(_SC_PAGESIZE));
@@ -48,7 +49,7 @@ int vm_config_check(const struct vm_config *cfg, struct error *err)
 	for (i = 0; i < cfg->nr_ports; i++)
 		stdio += cfg->port[i].kind == CHARDEV_STDIO;
 	if (stdio > 1)
-		return error_set(err, -EINVAL, "stdio is given to %u ports: it can be behind one", stdio);
+		return error_set(err, -EINVAL, "--serial, --port: stdio is given to %u of them: it can be behind one", stdio);
 	r = check_affinity(cfg->machine.vcpu_affinity, err);
 	return r < 0 ? r : arch_config_check(cfg, err);
 }

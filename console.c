@@ -117,6 +117,7 @@ int console_open(struct vm *vm, struct error *err)
 {
 	const struct vm_config *cfg = &vm->cfg;
 	const unsigned int console = cfg->console == CONSOLE_SERIAL ? 0 : CONFIG_SERIAL_PORTS;
+	struct error why;
 	unsigned int i;
 	int r;
 
@@ -133,9 +134,9 @@ int console_open(struct vm *vm, struct error *err)
 		snprintf(name, sizeof(name), serial ? "serial%u" : "port%u", serial ? i : i - CONFIG_SERIAL_PORTS);
 		if (!c.name)
 			c.name = name;
-		r = chardev_open(&c, vm->loop, err, &vm->chardev[i]);
+		r = chardev_open(&c, vm->loop, &why, &vm->chardev[i]);
 		if (r < 0)
-			return r;
+			return error_set(err, r, "--%s %u: %s", serial ? "serial" : "port", serial ? i : i - CONFIG_SERIAL_PORTS, why.msg);
 	}
 	vm->console = vm->chardev[console];
 	if (vm->console)

@@ -113,6 +113,7 @@ static void write_kvm_levels(struct kvm_stats *s, struct strbuf *reply)
 static void write_levels(struct vm *vm, unsigned int sections, struct strbuf *reply)
 {
 	static const char *const of_devices[] = { "status", "features", "size", "in_flight", "target", "actual" };
+	static const char *const of_vfio[] = { "bar_bytes", "bar_bytes_mapped", "vectors", "slow_vectors", "initial", "dirty", "stop_copy" };
 	unsigned int i;
 
 	json_array_begin(reply, "levels");
@@ -122,6 +123,8 @@ static void write_levels(struct vm *vm, unsigned int sections, struct strbuf *re
 	}
 	for (i = 0; sections & DEVICES && i < ARRAY_SIZE(of_devices); i++)
 		json_str(reply, NULL, of_devices[i]);
+	for (i = 0; sections & DEVICES && vm->cfg.nr_vfio && i < ARRAY_SIZE(of_vfio); i++)
+		json_str(reply, NULL, of_vfio[i]);
 	json_array_end(reply);
 }
 

@@ -203,25 +203,25 @@ static void timed_out(struct event_timer *t)
 
 static int open_kvm(struct vm *vm, struct error *err)
 {
-	const char *dev = vm->cfg.dev;
+	const char *dev = vm->cfg.dev, *opt = strcmp(dev, CONFIG_DEV) ? "--dev " : "";
 	unsigned long type;
 	int r;
 
 	vm->kvm_fd = open(dev, O_RDWR | O_CLOEXEC);
 	if (vm->kvm_fd < 0) {
 		r = -errno;
-		if (r == -ENOENT)
+		if (r == -ENOENT && !*opt)
 			return error_set(err, r, "'%s' not found: %s", dev, arch_kvm_hint);
 		if (r == -EACCES || r == -EPERM)
-			return error_set(err, r, "'%s': permission denied: run as root, or add yourself to its group "
-					 "(usually: adduser USER kvm)", dev);
-		return error_set_errno(err, r, "'%s'", dev);
+			return error_set(err, r, "%s'%s': permission denied: run as root, or add yourself to its group "
+					 "(usually: adduser USER kvm)", opt, dev);
+		return error_set_errno(err, r, "%s'%s'", opt, dev);
 	}
 	r = ioctl(vm->kvm_fd, KVM_GET_API_VERSION, 0);
 	if (r < 0)
-		return error_set(err, -ENODEV, "'%s' is not a KVM device", dev);
+		return error_set(err, -ENODEV, "%s'%s' is not a KVM device", opt, dev);
 	if (r != KVM_API)
-		return error_set(err, -ENODEV, "'%s': KVM API version %d, want %d", dev, r, KVM_API);
+		return error_set(err, -ENODEV, "%s'%s': KVM API version %d, want %d", opt, dev, r, KVM_API);
 	r = arch_vm_type(vm, &type, err);
 	if (r < 0)
 		return r;

@@ -70,11 +70,11 @@ static int take_word(const char *spec, const char *word, size_t len, struct want
 	int n;
 
 	if (len < 2 || (*word != '+' && *word != '-'))
-		return error_set(err, -EINVAL, "option --cpu '%s': '%.*s' is neither +EXTENSION nor -EXTENSION", spec, (int)len, word);
+		return error_set(err, -EINVAL, "--cpu '%s': '%.*s' is neither +EXTENSION nor -EXTENSION", spec, (int)len, word);
 	sbi = name_len > 4 && !strncmp(name, "sbi-", 4);
 	n = sbi ? find(sbi_name, SBI_NR, name + 4, name_len - 4) : find(isa_name, ISA_NR, name, name_len);
 	if (n < 0)
-		return error_set(err, -EINVAL, "option --cpu '%s': no extension is called '%.*s'", spec, (int)name_len, name);
+		return error_set(err, -EINVAL, "--cpu '%s': no extension is called '%.*s'", spec, (int)name_len, name);
 	what = sbi ? &w->sbi[n] : &w->isa[n];
 	*what = *word == '+' ? ON : OFF;
 	return 0;
@@ -87,7 +87,7 @@ static int take_spec(const char *spec, struct wanted *w, struct error *err)
 	int r = 0;
 
 	if (p - spec != 4 || strncmp(spec, "host", 4))
-		return error_set(err, -EINVAL, "option --cpu '%s': want host[,+EXTENSION|,-EXTENSION]...", spec);
+		return error_set(err, -EINVAL, "--cpu '%s': want host[,+EXTENSION|,-EXTENSION]...", spec);
 	for (; !r && *p; p += len) {
 		p++;		/* the comma */
 		len = strcspn(p, ",");
@@ -146,7 +146,7 @@ static int wanted_of(const struct vm_config *cfg, struct wanted *w, struct error
 		return error_set(err, -EINVAL, "extension 'i' is the base of the instruction set and cannot be taken away");
 	r = close_over(w);
 	if (r >= 0)
-		return error_set(err, -EINVAL, "option --cpu '%s': '%s' needs what is taken away", cfg->cpu, isa_name[r]);
+		return error_set(err, -EINVAL, "--cpu '%s': '%s' needs what is taken away", cfg->cpu, isa_name[r]);
 	return 0;
 }
 

@@ -47,6 +47,8 @@ static const struct option_def *find_long(const struct option_def *table, const 
 {
 	const struct option_def *o, *found = NULL, *other = NULL;
 	bool no = len > 3 && !strncmp(name, "no-", 3);
+	const char *typed = name;
+	size_t typed_len = len;
 	int pass;
 
 	for (pass = 0; pass < 2; pass++) {	/* as it stands; then without its "no-" */
@@ -69,9 +71,9 @@ static const struct option_def *find_long(const struct option_def *table, const 
 		}
 	}
 	if (other)
-		error_set(err, -EINVAL, "ambiguous option '--%.*s' (--%s or --%s)", (int)len, name, found->name, other->name);
+		error_set(err, -EINVAL, "ambiguous option '--%.*s' (--%s or --%s)", (int)typed_len, typed, found->name, other->name);
 	else if (!found)
-		error_set(err, -EINVAL, "unknown option '--%.*s'", (int)len, name);
+		error_set(err, -EINVAL, "unknown option '--%.*s'", (int)typed_len, typed);
 	return other ? NULL : found;
 }
 

@@ -107,7 +107,7 @@ static int find_fd(const struct vfio_config *cfg, struct vfio_place *p, struct e
 	u64 fd;
 
 	if (str_to_u64(cfg->device + 3, INT32_MAX, &fd) < 0)
-		return error_set(err, -EINVAL, "%s '%s': no number of a file", cfg->option, cfg->device);
+		return error_set(err, -EINVAL, "%s '%s': want fd:N, the number of an open file", cfg->option, cfg->device);
 	snprintf(path, sizeof(path), "/proc/self/fd/%llu", (unsigned long long)fd);
 	if (vfio_sys_read_link(path, file, sizeof(file)) < 0)
 		return error_set(err, -EBADF, "%s '%s': no such file is open", cfg->option, cfg->device);

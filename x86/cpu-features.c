@@ -246,16 +246,18 @@ static int next_word(const char *spec, const char **p, struct word *w, struct er
 	(*p)++;		/* the comma */
 	len = strcspn(*p, ",");
 	if (len < 2 || (**p != '+' && **p != '-'))
-		return error_set(err, -EINVAL, "option --cpu '%s': '%.*s' is neither +FEATURE nor -FEATURE", spec, (int)len, *p);
+		return error_set(err, -EINVAL, "--cpu '%s': '%.*s' is neither +FEATURE nor -FEATURE", spec, (int)len, *p);
 	*w = (struct word){ .sign = **p, .name = *p + 1, .len = len - 1 };
 	if (w->sign == '+' && w->len > tail && !strncmp(w->name + w->len - tail, force, tail)) {
 		w->force = true;
 		w->len -= tail;
 	}
+	if (memchr(w->name, '=', w->len))
+		return error_set(err, -EINVAL, "--cpu '%s': '%.*s': no value but =force, after +FEATURE", spec, (int)len, w->name - 1);
 	if (!known(w->name, w->len))
-		return error_set(err, -EINVAL, "option --cpu '%s': no CPU feature is called '%.*s'", spec, (int)w->len, w->name);
+		return error_set(err, -EINVAL, "--cpu '%s': no CPU feature is called '%.*s'", spec, (int)w->len, w->name);
 	if (w->force && has_state(w->name, w->len))
-		return error_set(err, -EINVAL, "option --cpu '%s': '%.*s' has a state that KVM would not keep: it cannot be forced", spec,
+		return error_set(err, -EINVAL, "--cpu '%s': '%.*s' has a state that KVM would not keep: it cannot be forced", spec,
 				 (int)w->len, w->name);
 	*p += len;
 	return 1;
@@ -268,7 +270,7 @@ int cpu_spec_check(const char *spec, struct error *err)
 	int r;
 
 	if (p - spec != 4 || strncmp(spec, "host", 4))
-		return error_set(err, -EINVAL, "option --cpu '%s': want host[,+FEATURE|,-FEATURE|,+FEATURE=force]...", spec);
+		return error_set(err, -EINVAL, "--cpu '%s': want host[,+FEATURE|,-FEATURE|,+FEATURE=force]...", spec);
 	do
 		r = next_word(spec, &p, &w, err);
 	while (r > 0);
@@ -442,14 +444,14 @@ int cpu_spec_apply(struct cpuid *c, const char *spec, struct error *err)
 		return r;
 	while (next_word(spec, &p, &w, err) > 0) {
 		if (w.sign == '+' && !supported(c, w.name, w.len) && !forced(c, &w, &mask))
-			return error_set(err, -EINVAL, "option --cpu '%s': KVM on this host does not offer '%.*s'%s", spec, (int)w.len, w.name,
+			return error_set(err, -EINVAL, "--cpu '%s': KVM on this host does not offer '%.*s'%s", spec, (int)w.len, w.name,
 					 w.force ? ", nor what it takes beside its bit: it cannot be forced" : "");
 		set_put(&gone, w.name, w.len, w.sign == '-');
 		set_put(&kept, w.name, w.len, w.sign == '+');
 	}
 	lost = close_over(&gone, &kept);
 	if (lost >= 0)
-		return error_set(err, -EINVAL, "option --cpu '%s': '%s' cannot be without what is removed", spec,
+		return error_set(err, -EINVAL, "--cpu '%s': '%s' cannot be without what is removed", spec,
 				 features[lost].name);
 	force_features(c, spec);
 	remove_features(c, &gone);

@@ -22,6 +22,8 @@ enum {
 	CONFIG_SERIAL_PORTS = 4,
 };
 
+#define CONFIG_DEV "/dev/kvm"	/* unless --dev names another */
+
 enum console_kind { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 enum virtio_transport_kind { VIRTIO_PCI_MODERN, VIRTIO_PCI_LEGACY, VIRTIO_MMIO_MODERN, VIRTIO_MMIO_LEGACY };
 enum panic_policy { PANIC_EXIT, PANIC_IGNORE };

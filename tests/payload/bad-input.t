@@ -59,6 +59,7 @@ lkvm_run -k "$K" -d "$T/q.qcow2,format=raw"; want_status 0; report "... is opene
 for m in 0 1 99999T 12x -5 '' 4097B; do
 	refused "--mem '$m'" "--mem" -k "$K" -m "$m"
 done
+refused "--mem in bytes" "--mem 1B:" -k "$K" -m 1B
 for c in 0 abc 99999 -1 ''; do
 	refused "--cpus '$c'" "--cpus" -k "$K" -c "$c"
 done
@@ -68,6 +69,8 @@ refused "unknown value of --kernel-format" "--kernel-format 'zip'" -k "$K" --ker
 refused "bad --timeout" "--timeout '1h'" -k "$K" --timeout 1h
 refused "zero --timeout" "--timeout '0'" -k "$K" --timeout 0
 refused "bad --serial" "--serial '9,stdio'" -k "$K" --serial 9,stdio
+refused "--serial to nowhere" "--serial 1: file:$T/no/where" -k "$K" --serial "1,file:$T/no/where"
+refused "--port to nowhere" "--port 1: file:$T/no/where" -k "$K" --port "file:$T/no/where"
 refused "unknown option of --vfio" "--vfio '01:00.0': unknown option 'speed'" -k "$K" --vfio 01:00.0,speed=1
 refused "unknown value of --vfio's iommu" "iommu 'ipu'" -k "$K" --vfio 01:00.0,iommu=ipu
 refused "unknown value of --vfio's on-request" "on-request 'beg'" -k "$K" --vfio 01:00.0,on-request=beg
@@ -77,7 +80,9 @@ refused "more devices of the host's than there is room for" "at most 8 devices" 
 refused "more --disk options than there is room for" "more than" -k "$K" $(for i in $(seq 100); do echo --disk x --no-disk; done)
 refused "bad --port" "--port 'smoke'" -k "$K" --port smoke
 refused "unknown CPU" "--cpu" -k "$K" --cpu 486
-refused "unknown CPU feature" "nosuchfeature" -k "$K" --cpu host,-nosuchfeature
+refused "unknown CPU feature" "--cpu 'host,-nosuchfeature'" -k "$K" --cpu host,-nosuchfeature
+refused "a CPU feature with a value" "'+sse2=1': no value but =force" -k "$K" --cpu host,+sse2=1
+refused "a CPU feature taken away by force" "'-sse2=force': no value but =force" -k "$K" --cpu host,-sse2=force
 refused "--hugetlbfs that is none" "--hugetlbfs '$T'" -k "$K" --hugetlbfs "$T"
 refused "stdio twice" "stdio" -k "$K" --serial 0,stdio --serial 1,stdio
 refused "kernel and firmware" "--firmware" -k "$K" -f "$K"
@@ -94,8 +99,8 @@ refused "--console-log to a pipe that nobody reads" "--console-log '$T/fifo'" -k
 refused "a failure after a socket was made" "$T/none" -k "$K" --serial "1,unix:$T/sock" -d "$T/none"
 lkvm_run -k "$K" --dev "$T/none" --no-dev; want_status 0; report "--no-dev is the default device"
 
-refused "no KVM device" "'$T/none' not found" -k "$K" --dev "$T/none"
-refused "not a KVM device" "'/dev/null' is not a KVM device" -k "$K" --dev /dev/null
+refused "no KVM device" "--dev '$T/none': No such file" -k "$K" --dev "$T/none"
+refused "not a KVM device" "--dev '/dev/null' is not a KVM device" -k "$K" --dev /dev/null
 if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
 	: > "$T/nokvm"; chmod 600 "$T/nokvm"; chmod 755 "$T"; cp "$K" "$T/k.bin"; cp "$LKVM" "$T/lkvm"
 	status=0

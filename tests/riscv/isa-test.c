@@ -50,16 +50,16 @@ TEST(cpu_is_host_and_words_with_a_sign)
 	CHECK_EQ(check("host"), 0);
 	CHECK_EQ(check("host,-zbb,+zba,-sbi-sta,-sbi-legacy"), 0);
 	CHECK_EQ(check("max"), -EINVAL);
-	CHECK_STR(err.msg, "option --cpu 'max': want host[,+EXTENSION|,-EXTENSION]...");
+	CHECK_STR(err.msg, "--cpu 'max': want host[,+EXTENSION|,-EXTENSION]...");
 	CHECK_EQ(check(""), -EINVAL);
 	CHECK_EQ(check("hosts"), -EINVAL);
 	CHECK_EQ(check("host,zbb"), -EINVAL);
-	CHECK_STR(err.msg, "option --cpu 'host,zbb': 'zbb' is neither +EXTENSION nor -EXTENSION");
+	CHECK_STR(err.msg, "--cpu 'host,zbb': 'zbb' is neither +EXTENSION nor -EXTENSION");
 	CHECK_EQ(check("host,"), -EINVAL);
 	CHECK_EQ(check("host,-"), -EINVAL);
 	CHECK_EQ(check("host,-zbb,,-zba"), -EINVAL);
 	CHECK_EQ(check("host,-zb"), -EINVAL);
-	CHECK_STR(err.msg, "option --cpu 'host,-zb': no extension is called 'zb'");
+	CHECK_STR(err.msg, "--cpu 'host,-zb': no extension is called 'zb'");
 	CHECK_EQ(check("host,-sbi-"), -EINVAL);
 	CHECK_EQ(check("host,-sbi-zbb"), -EINVAL);
 	CHECK_EQ(check("host,-sta"), -EINVAL);
@@ -77,7 +77,7 @@ TEST(base_stays)
 TEST(what_is_asked_for_needs_what_it_builds_on)
 {
 	CHECK_EQ(check("host,-f,+d"), -EINVAL);
-	CHECK_STR(err.msg, "option --cpu 'host,-f,+d': 'd' needs what is taken away");
+	CHECK_STR(err.msg, "--cpu 'host,-f,+d': 'd' needs what is taken away");
 	CHECK_EQ(check("host,-f,+zvbb"), -EINVAL);
 	CHECK_EQ(check("host,+f,-d"), 0);
 }

@@ -179,7 +179,7 @@ TEST(open_file_is_found)
 	CHECK_EQ(find("fd:"), -EINVAL);
 	CHECK_EQ(find("fd:-1"), -EINVAL);
 	CHECK_EQ(find("fd:2147483648"), -EINVAL);
-	CHECK(says("no number of a file"));
+	CHECK(says("want fd:N, the number of an open file"));
 }
 
 TEST(function_of_another_driver_tells_how_to_bind_it)

@@ -464,7 +464,8 @@ TEST(bad_specs_are_named)
 		{ "", "host[" }, { "max", "host[" }, { "hosta", "host[" }, { "host,", "''" }, { "host,avx", "'avx'" },
 		{ "host,-", "'-'" }, { "host,-nosuch", "'nosuch'" }, { "host,+av", "'av'" }, { "host,-avx,,-sse", "''" },
 		{ "host,-avx,+sse9", "'sse9'" },
-		{ "host,-avx=force", "'avx=force'" }, { "host,+=force", "'=force'" }, { "host,+sse9=force", "'sse9'" }, { "host,+avx=force", "'avx'" },
+		{ "host,-avx=force", "'-avx=force'" }, { "host,+=force", "'+=force'" }, { "host,+sse9=force", "'sse9'" },
+		{ "host,+sse2=forc", "'+sse2=forc'" }, { "host,+avx=force", "'avx'" },
 	};
 	struct error err;
 	unsigned int i;
