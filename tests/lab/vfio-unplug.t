@@ -42,6 +42,8 @@ PARAMS="lkvm.given=8086:10d3 lkvm.eject=1b36:0010" start $usual 2 given-back,reb
 	--vfio-pci "$e1000e" --vfio "$nvme"
 wait_for out 'given: answered=[1-9]' 90
 ok $? "a card works" || evidence out err
+"$lkvm" stat --name unplug --json >stat 2>&1
+has stat '"levels":\[[^]]*"slow_vectors".*"vfio0":\{' "lkvm stat tells of the card, and which of its figures are levels"
 has out 'given: ejected slot [0-9]' "the guest gives the disk back by itself, with its slot's switch"
 has err 'vfio1: the guest gave it back' "and lkvm says so"
 [ $(($(pins) - pinned)) -ge 65536 ]

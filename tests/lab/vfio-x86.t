@@ -108,4 +108,17 @@ has out "$(line eth)" "e1000: interrupts by line"
 has out "$(msix 'virtio[0-9]+-input')" "virtio-net: interrupts by MSI-X"
 vfio_clean "$e1000" "$virtio"
 
+# --- a line that it shares with disks of lkvm's: eight have all lines
+
+disks=()
+for n in {1..8}; do
+	truncate -s 1M $n.img
+	disks+=(-d $n.img)
+done
+PARAMS="pci=nomsi lkvm.seed=$seed lkvm.given=8086:100e" boot $usual 1 given "${disks[@]}" --vfio-pci "$e1000"
+is $status 0 "e1000 beside disks: ends well" || evidence out err
+nic_ok "e1000 beside disks" first 8086:100e 1
+has out 'irqs: .*(virtio[^ ]*, .*eth0|eth0, .*virtio)' "e1000: shares its line with a disk"
+vfio_clean "$e1000"
+
 done_testing
