@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * /init of the guest whose boot bench/boot.sh counts: says that it is there, and resets the machine.
+ * /init of the guest whose boot bench/50-boot.sh counts: says that it is there, and resets the machine.
  */
 #include <fcntl.h>
 #include <sys/mount.h>
