@@ -156,18 +156,24 @@ static int irqfd_route(struct pci_dev *pdev, struct msi_irqfd *f, const struct m
 	return 0;
 }
 
-static void irqfd_join(struct pci_dev *pdev, struct msi_irqfd *f, const struct msi_msg *msg)
+/* A message that KVM refuses (-EINVAL) is the guest's fault; any other failure is the host's, and costs the guest interrupts. */
+static void irqfd_join(struct pci_dev *pdev, unsigned int vector, struct msi_irqfd *f, const struct msi_msg *msg)
 {
 	int r = irqfd_route(pdev, f, msg);
 
 	if (r < 0) {
 		irqfd_part(pdev, f);
-		log_ratelimited(&pdev->host->rate, LOG_DEBUG, pci_dev_name(pdev),
-				"no route for the message 0x%x to 0x%" PRIx64 ": %s", msg->data, msg->addr, strerror(-r));
+		log_ratelimited(&pdev->host->rate, r == -EINVAL ? LOG_DEBUG : LOG_WARNING, pci_dev_name(pdev),
+				"vector %u: no route for the message 0x%x to 0x%" PRIx64 ": %s", vector, msg->data, msg->addr, strerror(-r));
 		return;
 	}
-	if (!f->joined)
-		f->joined = irq_irqfd_add(pdev->host->dev.vm, f->gsi, f->fd, -1) == 0;
+	if (f->joined)
+		return;
+	r = irq_irqfd_add(pdev->host->dev.vm, f->gsi, f->fd, -1);
+	f->joined = !r;
+	if (r < 0)
+		log_ratelimited(&pdev->host->rate, LOG_WARNING, pci_dev_name(pdev), "vector %u gives no interrupts until it is masked and unmasked "
+				"again: KVM does not take its eventfd: %s", vector, strerror(-r));
 }
 
 static void irqfd_free(struct pci_dev *pdev, struct msi_irqfd *f)
@@ -358,7 +364,7 @@ static void msi_sync_locked(struct pci_dev *pdev)
 			continue;
 		msg = msi_msg_of(pdev, i);
 		if (msi_deliverable(msi, i))
-			irqfd_join(pdev, f, &msg);
+			irqfd_join(pdev, i, f, &msg);
 		else
 			irqfd_part(pdev, f);
 	}
@@ -494,7 +500,7 @@ static void vector_sync(struct pci_dev *pdev, unsigned int vector)
 	}
 	if (f) {
 		collect(x, vector);
-		irqfd_join(pdev, f, &msg);
+		irqfd_join(pdev, vector, f, &msg);
 	}
 	if (is_pending(x, vector)) {
 		set_pending(x, vector, false);

@@ -50,6 +50,7 @@ static struct fake {
 	struct { bool joined; int fd, resample; } pin[FAKE_GSIS];	/* irqfds of lines */
 	bool no_resample;
 	u64 refused_addr;		/* KVM takes no route there */
+	int route_error;		/* irq_route_update gives it */
 	int irqfd_error;		/* irq_irqfd_add gives it */
 	struct { bool used; gpa_t gpa; u64 size; const u8 *hva; unsigned int flags; } slot[FAKE_SLOTS];
 	unsigned int slot_adds, slot_dels;
@@ -129,6 +130,8 @@ int irq_route_update(struct vm *vm, u32 gsi, const struct msi_msg *msg)
 {
 	if (fake.refused_addr && msg->addr == fake.refused_addr)
 		return -EINVAL;
+	if (fake.route_error)
+		return fake.route_error;
 	fake.route[gsi - FAKE_GSIS].msg = *msg;
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <sched.h>
 
 #include "pci-fake.h"
+#include "vfio/heard.h"
 #include "vmm/event.h"
 
 enum {
@@ -498,6 +499,46 @@ TEST(message_kvm_refuses_goes_nowhere_until_a_better_one)
 	mem_write(vm, entry(0, 0), 4, 0xfee03000);
 	CHECK_EQ(fake.route[0].fd, fd);
 	CHECK_EQ(fake.route[0].msg.addr, 0xfee03000);
+	finish(vm, &d);
+}
+
+TEST(vector_that_the_host_cannot_join_again_is_told_by_name)
+{
+	struct hearing h;
+	struct fake_dev d;
+	struct vm *vm = msix_device(&d);
+	int fd = pci_msix_irqfd(&d.pdev, 5);
+	const char *said;
+
+	snprintf(d.pdev.dev.name, sizeof(d.pdev.dev.name), "card");
+	control(vm, MSIX_ENABLE);
+	program(vm, 5, 0xfee02000, 0x41, 0);
+	fake.refused_addr = 0xbad000;
+	hear(&h, LOG_WARNING);
+	mem_write(vm, entry(5, 0), 4, 0xbad000);	/* the guest's own doing */
+	CHECK_STR(heard(&h), "");
+	mem_write(vm, entry(5, 0), 4, 0xfee02000);
+	CHECK_EQ(fake.route[0].fd, fd);
+	mem_write(vm, entry(5, 3), 4, 1);
+	fake.irqfd_error = -ENOMEM;
+	hear(&h, LOG_WARNING);
+	mem_write(vm, entry(5, 3), 4, 0);
+	said = heard(&h);
+	CHECK(strstr(said, "card: vector 5 gives no interrupts") && strstr(said, strerror(ENOMEM)));
+	CHECK_EQ(fake.route[0].fd, -1);
+	fake.irqfd_error = 0;
+	hear(&h, LOG_WARNING);
+	mem_write(vm, entry(5, 3), 4, 1);
+	mem_write(vm, entry(5, 3), 4, 0);		/* and comes back */
+	CHECK_STR(heard(&h), "");
+	CHECK_EQ(fake.route[0].fd, fd);
+	fake.route_error = -ENOSPC;
+	hear(&h, LOG_WARNING);
+	mem_write(vm, entry(5, 2), 4, 0x42);
+	said = heard(&h);
+	CHECK(strstr(said, "card: vector 5: no route") && strstr(said, strerror(ENOSPC)));
+	CHECK_EQ(fake.route[0].fd, -1);
+	fake.route_error = 0;
 	finish(vm, &d);
 }
 
@@ -1047,6 +1088,7 @@ int main(void)
 	RUN(irqfds_without_a_route_are_refused);
 	RUN(irqfds_that_kvm_does_not_take_are_refused);
 	RUN(message_kvm_refuses_goes_nowhere_until_a_better_one);
+	RUN(vector_that_the_host_cannot_join_again_is_told_by_name);
 	RUN(reprogramming_for_ever_takes_no_more_routes);
 	RUN(msi_that_cannot_be_is_refused);
 	RUN(msi_registers_keep_their_writable_bits_only);

@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -160,10 +161,7 @@ int vfio_device_open(struct vm *vm, const struct vfio_config *cfg, struct vfio_d
 	r = check_once(vd->host, cfg, &vd->place, err);
 	if (r < 0)
 		goto close;
-	r = vfio_iommu_choose(vd->host, cfg, &vd->place, &vd->iommu, err);
-	if (r < 0)
-		goto close;
-	r = vd->iommu->ops->attach(vd->iommu, cfg, &vd->place, err);
+	r = vfio_iommu_attach(vd->host, cfg, &vd->place, &vd->iommu, err);
 	if (r < 0)
 		goto close;
 	vd->fd = r;
@@ -408,6 +406,31 @@ static int hot_reset_proof(struct vfio_device *vd, const struct uapi_vfio_hot_re
 	return 0;
 }
 
+static bool reaches(const struct uapi_vfio_hot_reset_info *info, const struct vfio_device *vd)
+{
+	const struct uapi_vfio_dependent_device *d;
+	char name[VFIO_NAME];
+
+	for (d = info->device; d < info->device + info->count; d++) {
+		snprintf(name, sizeof(name), "%04x:%02x:%02x.%x", d->segment, d->bus, d->devfn >> 3, d->devfn & 7);
+		if (!strcmp(name, vd->place.name))
+			return true;
+	}
+	return false;
+}
+
+/* At the VM's end the first of a bus to go resets it for those that follow, which cannot: that one's group is closed by then. */
+static void mark_clean(const struct vfio_host *host, const struct uapi_vfio_hot_reset_info *info)
+{
+	struct vfio_device *vd;
+
+	if (!host->ending)
+		return;
+	list_for_each(vd, &host->devices, node)
+		if (reaches(info, vd))
+			vd->clean = true;
+}
+
 static int hot_reset(struct vfio_device *vd)
 {
 	AUTO_FREE struct uapi_vfio_hot_reset_info *info = NULL;
@@ -425,7 +448,10 @@ static int hot_reset(struct vfio_device *vd)
 		return r;
 	reset->argsz = (u32)(sizeof(*reset) + reset->count * sizeof(s32));
 	r = vfio_sys_ioctl(vd->fd, VFIO_DEVICE_PCI_HOT_RESET, reset);
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	mark_clean(vd->host, info);
+	return 0;
 }
 
 int vfio_device_reset(struct vfio_device *vd)

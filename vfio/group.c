@@ -154,6 +154,7 @@ static int container_create(struct vfio_iommu *iommu, struct group *g, const str
 	if (r < 0)
 		goto fail;
 	list_add_tail(&way_of(iommu)->containers, &c->node);
+	iommu->spaces++;
 	put_into(g, c);
 	return 0;
 
@@ -242,8 +243,10 @@ static void drop_group(struct vfio_iommu *iommu, struct group *g)
 	list_del(&g->node);
 	vfio_sys_close(g->fd);
 	free(g);
-	if (list_empty(&c->groups))
-		container_free(c);
+	if (!list_empty(&c->groups))
+		return;
+	container_free(c);
+	iommu->spaces--;
 }
 
 static int group_attach(struct vfio_iommu *iommu, const struct vfio_config *cfg, const struct vfio_place *place, struct error *err)
@@ -306,12 +309,12 @@ static const struct vfio_iommu_ops group_ops = {
 	.group_fd = group_fd, .free = group_free,
 };
 
-int vfio_group_iommu_create(struct vfio_host *host, struct vfio_iommu *iommu, struct error *err)
+int vfio_group_iommu_create(struct vfio_host *host, const struct vfio_config *cfg, struct vfio_iommu *iommu, struct error *err)
 {
 	struct way *way = calloc(1, sizeof(*way));
 
 	if (!way)
-		return error_set_errno(err, -ENOMEM, "VFIO groups");
+		return error_set_errno(err, -ENOMEM, "%s '%s'", cfg->option, cfg->device);
 	list_init(&way->containers);
 	list_init(&way->maps);
 	pthread_mutex_init(&way->lock, NULL);

@@ -60,7 +60,7 @@ static int use_group(struct vfio_host *host, const struct vfio_config *cfg, cons
 	if (place->group < 0)
 		return error_set(err, -ENODEV, "%s '%s': %s has no IOMMU group", cfg->option, cfg->device, place->name);
 	*ret = &host->iommu[WAY_GROUP];
-	return (*ret)->ops ? 0 : vfio_group_iommu_create(host, *ret, err);
+	return (*ret)->ops ? 0 : vfio_group_iommu_create(host, cfg, *ret, err);
 }
 
 static int use_iommufd(struct vfio_host *host, const struct vfio_config *cfg, const struct vfio_place *place, struct vfio_iommu **ret,
@@ -73,11 +73,11 @@ static int use_iommufd(struct vfio_host *host, const struct vfio_config *cfg, co
 		return error_set(err, -ENODEV, "%s '%s': %s has no file in /dev/vfio/devices (CONFIG_VFIO_DEVICE_CDEV)", cfg->option, cfg->device,
 				 place->name);
 	*ret = &host->iommu[WAY_IOMMUFD];
-	return (*ret)->ops ? 0 : vfio_iommufd_create(host, *ret, err);
+	return (*ret)->ops ? 0 : vfio_iommufd_create(host, cfg, *ret, err);
 }
 
-int vfio_iommu_choose(struct vfio_host *host, const struct vfio_config *cfg, const struct vfio_place *place, struct vfio_iommu **ret,
-		      struct error *err)
+static int choose(struct vfio_host *host, const struct vfio_config *cfg, const struct vfio_place *place, struct vfio_iommu **ret,
+		  struct error *err)
 {
 	struct vfio_iommu *iommu;
 	int r;
@@ -98,6 +98,36 @@ int vfio_iommu_choose(struct vfio_host *host, const struct vfio_config *cfg, con
 	if (!r)
 		*ret = iommu;
 	return r;
+}
+
+/* A user may have the group's file and not the device's, and a host allow interrupts that are not remapped for the one way and not the other. */
+static bool may_try_group(const struct vfio_iommu *iommu, const struct vfio_config *cfg, const struct vfio_place *place, int r)
+{
+	return (r == -EACCES || r == -EPERM) && cfg->iommu == VFIO_IOMMU_AUTO && iommu == &iommu->host->iommu[WAY_IOMMUFD] &&
+	       place->fd < 0 && place->group >= 0;
+}
+
+int vfio_iommu_attach(struct vfio_host *host, const struct vfio_config *cfg, const struct vfio_place *place, struct vfio_iommu **ret,
+		      struct error *err)
+{
+	struct vfio_iommu *iommu = NULL;
+	int r, fd;
+
+	r = choose(host, cfg, place, &iommu, err);
+	if (r < 0)
+		return r;
+	fd = iommu->ops->attach(iommu, cfg, place, err);
+	if (may_try_group(iommu, cfg, place, fd)) {
+		r = use_group(host, cfg, place, &iommu, NULL);
+		if (!r)
+			r = iommu->ops->attach(iommu, cfg, place, NULL);
+		/* If neither is allowed, what iommufd lacks is told: there the device would be at its best. */
+		if (r >= 0)
+			fd = r;
+	}
+	if (fd >= 0)
+		*ret = iommu;
+	return fd;
 }
 
 /* --- what may be mapped --- */
@@ -185,8 +215,8 @@ int vfio_iommu_map_failed(const struct vfio_iommu *iommu, const struct vfio_conf
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(host->iommu); i++)
-		if (host->iommu[i].listening)	/* pinned, and counted, once for each */
-			need += kib;
+		if (host->iommu[i].listening)
+			need += kib * host->iommu[i].spaces;
 	if (r == -ENOMEM && !vfio_sys_memlock(&soft, &hard) && soft != ~0ULL)
 		return error_set(err, r, "%s '%s': DMA needs %llu KiB of locked memory for %llu KiB of guest RAM, and the limit is %llu KiB: "
 				 "`ulimit -l %llu' as root, or LimitMEMLOCK=%lluK in the systemd unit", cfg->option, cfg->device, need, kib,

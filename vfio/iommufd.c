@@ -141,6 +141,14 @@ static int bind_failed(const struct vfio_config *cfg, const struct vfio_place *p
 	return error_set_errno(err, r, "%s '%s': cannot bind %s to an iommufd", cfg->option, cfg->device, place->name);
 }
 
+/* KVM is the first to tell what an open file of the user's is. */
+static int kvm_failed(const struct vfio_config *cfg, const struct vfio_place *place, int r, struct error *err)
+{
+	if (place->fd >= 0 && (r == -EINVAL || r == -EBADF))
+		return bind_failed(cfg, place, r, err);
+	return error_set_errno(err, r, "%s '%s': KVM does not take it", cfg->option, cfg->device);
+}
+
 static int open_device(const struct vfio_config *cfg, const struct vfio_place *place, struct error *err)
 {
 	int fd;
@@ -178,7 +186,7 @@ static int iommufd_attach(struct vfio_iommu *iommu, const struct vfio_config *cf
 	/* Before the bind, which opens the device: it looks then whose VM it is. */
 	r = vfio_kvm_add(iommu->host, fd);
 	if (r < 0) {
-		error_set_errno(err, r, "%s '%s': KVM does not take it", cfg->option, cfg->device);
+		kvm_failed(cfg, place, r, err);
 		free(b);
 		goto close;
 	}
@@ -376,20 +384,20 @@ static const struct vfio_iommu_ops iommufd_ops = {
 	.dirty_stop = iommufd_dirty_stop, .free = iommufd_free,
 };
 
-int vfio_iommufd_create(struct vfio_host *host, struct vfio_iommu *iommu, struct error *err)
+int vfio_iommufd_create(struct vfio_host *host, const struct vfio_config *cfg, struct vfio_iommu *iommu, struct error *err)
 {
 	struct uapi_iommu_ioas_alloc arg = { .size = sizeof(arg) };
 	struct way *way = calloc(1, sizeof(*way));
 	int r;
 
 	if (!way)
-		return error_set_errno(err, -ENOMEM, "iommufd");
+		return error_set_errno(err, -ENOMEM, "%s '%s'", cfg->option, cfg->device);
 	list_init(&way->tables);
 	list_init(&way->devices);
 	way->fd = vfio_sys_open("/dev/iommu", O_RDWR);
 	r = way->fd < 0 ? way->fd : vfio_sys_ioctl(way->fd, IOMMU_IOAS_ALLOC, &arg);
 	if (r < 0) {
-		error_set_errno(err, r, "VFIO by iommufd: /dev/iommu");
+		error_set_errno(err, r, "%s '%s': cannot use /dev/iommu", cfg->option, cfg->device);
 		vfio_sys_close(way->fd);
 		free(way);
 		return r;
@@ -398,6 +406,7 @@ int vfio_iommufd_create(struct vfio_host *host, struct vfio_iommu *iommu, struct
 	memset(iommu, 0, sizeof(*iommu));
 	iommu->host = host;
 	iommu->priv = way;
+	iommu->spaces = 1;
 	iommu->ops = &iommufd_ops;
 	return 0;
 }

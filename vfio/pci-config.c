@@ -10,7 +10,7 @@
  *	STATUS		error bits and Interrupt Status the device's, the rest emulated
  *	BARs, ROM	emulated: where the device has its own is the host's business
  *	Cache Line Size, Interrupt Line	emulated; BIST, Latency Timer: not there
- *	Interrupt Pin	the device's, if the host can give us its interrupt
+ *	Interrupt Pin	the device's, if the host can give us its interrupt and KVM its end
  *	power state	emulated, and told to the device: BARs leave for any state but D0. Back from D3hot without No_Soft_Reset is a reset.
  *	FLR		caught: interrupts go off, the host resets the device, config is as at power on
  *
@@ -24,10 +24,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/kvm.h>
 #include <linux/pci_regs.h>
 
 #include "util/endian.h"
 #include "vmm/state.h"
+#include "vmm/vm.h"
 
 enum {
 	COMMAND_PASSED = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR,
@@ -191,14 +193,22 @@ static void reset_begin(struct vfio_pci *vp)
 		device_power(vp, 0);
 }
 
+static void reset_failed(struct vfio_pci *vp, int r)
+{
+	if (vp->vd->clean)
+		return;
+	if (r == -EAGAIN && (vp->leaving || vp->requested))	/* who takes it back has it locked, and waits for us to close it */
+		log_ratelimited(&vp->rate, LOG_INFO, vfio_device_name(vp->vd), "not reset, as the host is taking it back");
+	else
+		log_ratelimited(&vp->rate, LOG_WARNING, vfio_device_name(vp->vd), "not reset, and as the guest left it: %s", strerror(-r));
+}
+
 static void reset_end(struct vfio_pci *vp)
 {
 	int r = vfio_device_reset(vp->vd);
 
-	if (r == -EAGAIN && (vp->leaving || vp->requested))	/* who takes it back has it locked, and waits for us to close it */
-		log_ratelimited(&vp->rate, LOG_INFO, vfio_device_name(vp->vd), "not reset, as the host is taking it back");
-	else if (r < 0)
-		log_ratelimited(&vp->rate, LOG_WARNING, vfio_device_name(vp->vd), "not reset, and as the guest left it: %s", strerror(-r));
+	if (r < 0)
+		reset_failed(vp, r);
 	vp->command_known = false;
 	vfio_pci_irq_update(vp);
 }
@@ -302,7 +312,8 @@ static u8 pin(struct vfio_pci *vp)
 
 	if (pin > 4 || vfio_irq_get(vp->vd, VFIO_PCI_INTX_IRQ_INDEX, &irq) < 0 || irq.count != 1)
 		return 0;
-	return pin;
+	vp->pin_lost = pin && vm_check_cap(vp->pdev.dev.vm, KVM_CAP_IRQFD_RESAMPLE) <= 0;
+	return vp->pin_lost ? 0 : pin;
 }
 
 static int init_header(struct vfio_pci *vp)

@@ -30,7 +30,6 @@
 #include "vfio/pci.h"
 
 #include <errno.h>
-#include <linux/kvm.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -523,15 +522,15 @@ static int intx_init(struct vfio_pci *vp, struct error *err)
 	struct vfio_pci_irq *irq = vp->irq;
 	const char *rival;
 
-	if (!host_count(vp, VFIO_PCI_INTX_IRQ_INDEX) || pci_intx_gsi(&vp->pdev, &irq->gsi) < 0)
-		return 0;
-	if (vm_check_cap(vm_of(vp), KVM_CAP_IRQFD_RESAMPLE) <= 0) {
+	if (vp->pin_lost) {
 		if (!irq->host_vectors[IRQ_MSI] && !irq->host_vectors[IRQ_MSIX])
 			return error_set(err, -EOPNOTSUPP, "%s '%s': the device has INTx only, and KVM lacks KVM_CAP_IRQFD_RESAMPLE", cfg->option,
 					 cfg->device);
 		log_warn(vp->pdev.dev.name, "no INTx, as KVM lacks KVM_CAP_IRQFD_RESAMPLE: the guest's driver must use MSI or MSI-X");
 		return 0;
 	}
+	if (!host_count(vp, VFIO_PCI_INTX_IRQ_INDEX) || pci_intx_gsi(&vp->pdev, &irq->gsi) < 0)
+		return 0;
 	irq->trigger = eventfd_create();
 	irq->unmask = eventfd_create();
 	if (irq->trigger < 0 || irq->unmask < 0)

@@ -158,6 +158,8 @@ static void pci_free(struct device *dev)
 	struct vfio_pci *vp = to_vfio_pci(dev);
 	struct vfio_device *vd = vp->vd;
 
+	if (!vp->leaving)
+		vd->host->ending = true;
 	vfio_pci_irq_free(vp);
 	if (!reset_harms(vp))
 		vfio_pci_function_reset(vp);

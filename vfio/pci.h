@@ -45,6 +45,7 @@ struct vfio_pci {
 	unsigned int config_size;
 	unsigned int pm_cap, exp_cap, af_cap, msi_cap, msix_cap;	/* where they are in config; 0: none */
 	u8 power_states, power;	/* a bit for each D state it has; the one it is in */
+	bool pin_lost;		/* it has a pin, which the guest does not see for want of resample irqfds */
 	bool flr;		/* it can be reset, and the guest may */
 	bool command_known;	/* the device took the last COMMAND: else it may not answer where its BARs are */
 	u16 command;		/* that COMMAND */

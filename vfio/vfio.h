@@ -121,6 +121,7 @@ struct vfio_iommu {
 	struct ram_listener listener;
 	bool listening;
 	unsigned int users;		/* devices */
+	unsigned int spaces;		/* I/O address spaces: each of them pins guest RAM, and counts it as locked */
 	bool tracking;			/* dirty pages */
 	void *priv;			/* owned: the way's own */
 };
@@ -141,8 +142,8 @@ struct vfio_iommu_ops {
 	int (*group_fd)(struct vfio_iommu *iommu, int group);	/* the open group, for a hot reset; -ENOENT. NULL: knows no groups */
 	void (*free)(struct vfio_iommu *iommu);
 };
-int vfio_group_iommu_create(struct vfio_host *host, struct vfio_iommu *iommu, struct error *err);
-int vfio_iommufd_create(struct vfio_host *host, struct vfio_iommu *iommu, struct error *err);
+int vfio_group_iommu_create(struct vfio_host *host, const struct vfio_config *cfg, struct vfio_iommu *iommu, struct error *err);
+int vfio_iommufd_create(struct vfio_host *host, const struct vfio_config *cfg, struct vfio_iommu *iommu, struct error *err);
 
 /* --- kvm.c: KVM's VFIO device [Documentation/virt/kvm/devices/vfio.rst]. Main thread --- */
 
@@ -156,13 +157,14 @@ struct vfio_host {
 	int kvm_fd;			/* owned; -1: KVM has none */
 	struct vfio_iommu iommu[2];	/* group, iommufd; ops NULL: not used yet */
 	struct list_node devices;	/* struct vfio_device.node */
+	bool ending;			/* with the VM: no guest runs any more */
 	struct vfio_dirty *dirty;	/* borrowed: what follows the devices' writes now; NULL */
 };
 
 /* The host side of vm->vfio, made at the first device. */
 int vfio_host_get(struct vm *vm, struct vfio_host **ret);
-/* Which of the two ways the device at @place takes, as cfg->iommu and the host have it; made when it is the first there. */
-int vfio_iommu_choose(struct vfio_host *host, const struct vfio_config *cfg, const struct vfio_place *place, struct vfio_iommu **ret,
+/* Opens the device at @place by one of the two ways, as cfg->iommu and the host have it, made when it is the first there: gives the fd. */
+int vfio_iommu_attach(struct vfio_host *host, const struct vfio_config *cfg, const struct vfio_place *place, struct vfio_iommu **ret,
 		      struct error *err);
 /* Maps RAM for the first user, checks that RAM is inside the ranges for each, pins guest memory. Used by vfio_device_open(). */
 int vfio_iommu_use(struct vfio_iommu *iommu, const struct vfio_config *cfg, const struct vfio_place *place, struct error *err);
@@ -183,6 +185,7 @@ struct vfio_device {
 	struct vfio_place place;
 	int fd;				/* owned; -1: not yet */
 	bool dma;			/* counted in iommu->users */
+	bool clean;			/* reset by its bus' reset, since host->ending: how its own goes does not matter any more */
 	u32 flags;			/* VFIO_DEVICE_FLAGS_* */
 	struct vfio_region *region;	/* owned; [nr_regions] */
 	unsigned int nr_regions, nr_irqs;

@@ -33,6 +33,9 @@ wait_unbound() {
 		sleep 0.2
 		i=$((i + 1))
 	done
+	# The driver's link is gone before the unbind ends, so that says less.
+	! kill -0 "$3" 2>/dev/null
+	ok $? "$1: the unbind ends"
 	is "$(driver "$2")" "" "$1: unbound"
 }
 

@@ -315,6 +315,34 @@ TEST(bus_that_is_all_ours_is_reset)
 	CHECK(closed());
 }
 
+TEST(reset_of_the_bus_at_the_end_is_that_of_all_on_it)
+{
+	struct vfio_device *other, *apart;
+
+	setup();
+	fake_pci("0000:00:04.0", 5, "vfio-pci");
+	DEV->flags = VFIO_DEVICE_FLAGS_PCI;
+	DEV->hot_count = 2;
+	DEV->hot_id[0] = 3;
+	DEV->hot_devfn[0] = 2 << 3;
+	DEV->hot_id[1] = 4;
+	DEV->hot_devfn[1] = 3 << 3;
+	CHECK(opened());
+	CHECK_EQ(open_as(1, "00:03.0", VFIO_IOMMU_GROUP, &other), 0);
+	CHECK_EQ(open_as(2, "00:04.0", VFIO_IOMMU_GROUP, &apart), 0);
+	CHECK_EQ(vfio_device_reset(vd), 0);
+	CHECK(!vd->clean && !other->clean);	/* the guest goes on, and makes them dirty */
+	vd->host->ending = true;
+	fake_fail(VFIO_DEVICE_PCI_HOT_RESET, 0, -EIO);
+	CHECK_EQ(vfio_device_reset(vd), -EIO);
+	CHECK(!vd->clean && !other->clean);
+	CHECK_EQ(vfio_device_reset(vd), 0);
+	CHECK(vd->clean && other->clean && !apart->clean);
+	vfio_device_close(other);
+	vfio_device_close(apart);
+	CHECK(closed());
+}
+
 TEST(bus_of_an_iommufd_proves_itself)
 {
 	setup();
@@ -368,6 +396,7 @@ int main(void)
 	RUN(features_go_both_ways);
 	RUN(device_that_resets_itself_does);
 	RUN(bus_that_is_all_ours_is_reset);
+	RUN(reset_of_the_bus_at_the_end_is_that_of_all_on_it);
 	RUN(bus_of_an_iommufd_proves_itself);
 	RUN(device_without_any_reset_says_so);
 	return tap_done();

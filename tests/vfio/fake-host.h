@@ -48,6 +48,7 @@ struct fake_dev {
 	s32 set_fd[4];
 	u64 feature_in, feature_out;
 	u32 hot_count, hot_flags, hot_id[4];
+	u8 hot_devfn[4];
 	unsigned int hot_lie;		/* the second answer names so many */
 	u32 last_reset_count;
 	s32 last_reset_fd[4];
@@ -367,8 +368,10 @@ static int fake_hot_info(struct fake_dev *d, struct uapi_vfio_hot_reset_info *in
 	info->count = d->hot_lie && room ? d->hot_lie : d->hot_count;
 	if (room < d->hot_count)
 		return -ENOSPC;
-	for (i = 0; i < d->hot_count; i++)
+	for (i = 0; i < d->hot_count; i++) {
 		info->device[i].id = d->hot_id[i];
+		info->device[i].devfn = d->hot_devfn[i];
+	}
 	return 0;
 }
 
@@ -556,6 +559,8 @@ static int fake_kvm_ioctl(unsigned long request, void *arg)
 	f = fake_file(*(s32 *)(uintptr_t)attr->addr);
 	if (!f)
 		return -EBADF;
+	if (f->kind != F_GROUP && f->kind != F_DEVICE)
+		return -EINVAL;
 	fake_log("%s-%s", attr->attr == 1 ? "kvm-add" : "kvm-del", f->kind);
 	if (f->kvm == (attr->attr == 1)) {
 		fake_log("bad-kvm");

@@ -119,6 +119,30 @@ TEST(second_container_that_takes_no_memory_is_refused)
 	CHECK(nothing_left());
 }
 
+TEST(each_container_counts_in_the_locked_memory_needed)
+{
+	struct vfio_device *third;
+
+	setup();
+	fake_pci("0000:00:04.0", 5, "vfio-pci");
+	host.one_group = true;
+	host.lock_limit = fake.soft = fake.hard = 200 * MIB;
+	CHECK_EQ(open_a(), 0);
+	CHECK_EQ(open_b(), 0);
+	fake_fail(VFIO_IOMMU_MAP_DMA, 0, -ENOMEM);
+	CHECK_EQ(open_as(2, "00:04.0", VFIO_IOMMU_GROUP, &third), -ENOMEM);
+	CHECK(says("DMA needs 245760 KiB of locked memory for 81920 KiB of guest RAM, and the limit is 204800 KiB"));
+	fake_fail(IOMMU_IOAS_MAP, 0, -ENOMEM);	/* the other way pins all of it once more */
+	CHECK_EQ(open_as(2, "00:04.0", VFIO_IOMMU_IOMMUFD, &third), -ENOMEM);
+	CHECK(says("DMA needs 245760 KiB"));
+	vfio_device_close(b);
+	fake_fail(VFIO_IOMMU_MAP_DMA, 0, -ENOMEM);
+	CHECK_EQ(open_as(2, "00:04.0", VFIO_IOMMU_GROUP, &third), -ENOMEM);
+	CHECK(says("DMA needs 163840 KiB"));
+	vfio_device_close(a);
+	CHECK(nothing_left());
+}
+
 TEST(older_type_will_do)
 {
 	setup();
@@ -228,6 +252,60 @@ TEST(iommufd_is_taken_where_there_is_one)
 	CHECK_EQ(open_as(0, "00:02.0", VFIO_IOMMU_AUTO, &a), 0);
 	CHECK_STR(a->iommu->ops->name, "group");
 	vfio_device_close(a);
+	CHECK(nothing_left());
+}
+
+/* What stands before the device by iommufd and not by its group. */
+static void stand_before(unsigned int what)
+{
+	setup();
+	if (what == 0) {
+		fake.open_fail.path = "/dev/vfio/devices/vfio0";
+		fake.open_fail.error = -EACCES;
+	} else {
+		fake_fail(what == 1 ? VFIO_DEVICE_BIND_IOMMUFD : VFIO_DEVICE_ATTACH_IOMMUFD_PT, 0, -EPERM);
+	}
+}
+
+TEST(group_is_taken_where_iommufd_is_not_allowed)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		stand_before(i);
+		CHECK_EQ(open_as(0, "00:02.0", VFIO_IOMMU_AUTO, &a), 0);
+		CHECK_STR(a->iommu->ops->name, "group");
+		CHECK_EQ(fake_maps(host.container[3]), 2);
+		CHECK_EQ(fake_maps(&host.ioas), 0);
+		CHECK_EQ(vm.mem.pins, 1);
+		vfio_device_close(a);
+		CHECK(nothing_left());
+		/* asked for by name, it is that or nothing */
+		stand_before(i);
+		CHECK(open_as(0, "00:02.0", VFIO_IOMMU_IOMMUFD, &a) < 0);
+		CHECK(!host.group_open[3] && !host.containers);
+		CHECK(nothing_left());
+	}
+}
+
+TEST(neither_way_allowed_tells_of_iommufd)
+{
+	stand_before(0);
+	fake_fail(VFIO_GROUP_GET_STATUS, 0, -EIO);
+	CHECK_EQ(open_as(0, "00:02.0", VFIO_IOMMU_AUTO, &a), -EACCES);
+	CHECK(says("--vfio '00:02.0': cannot open /dev/vfio/devices/vfio0: Permission denied"));
+	CHECK(nothing_left());
+	stand_before(1);
+	host.set_iommu_error = -EPERM;
+	CHECK_EQ(open_as(0, "00:02.0", VFIO_IOMMU_AUTO, &a), -EPERM);
+	CHECK(says("/sys/module/iommufd/parameters/allow_unsafe_interrupts"));
+	CHECK(nothing_left());
+	/* what is no question of rights is not tried the other way */
+	setup();
+	fake_fail(VFIO_DEVICE_BIND_IOMMUFD, 0, -ENODEV);
+	CHECK_EQ(open_as(0, "00:02.0", VFIO_IOMMU_AUTO, &a), -ENODEV);
+	CHECK(says("cannot bind 0000:00:02.0 to an iommufd"));
+	CHECK(!strstr(fake.log, "kvm-add-group"));
 	CHECK(nothing_left());
 }
 
@@ -648,11 +726,14 @@ int main(void)
 	RUN(devices_share_a_group);
 	RUN(group_that_a_container_refuses_gets_its_own);
 	RUN(second_container_that_takes_no_memory_is_refused);
+	RUN(each_container_counts_in_the_locked_memory_needed);
 	RUN(older_type_will_do);
 	RUN(kvm_without_vfio_is_fine);
 	RUN(what_the_host_lacks_is_told);
 	RUN(group_that_cannot_be_had_is_told);
 	RUN(iommufd_is_taken_where_there_is_one);
+	RUN(group_is_taken_where_iommufd_is_not_allowed);
+	RUN(neither_way_allowed_tells_of_iommufd);
 	RUN(way_that_is_not_there_is_refused);
 	RUN(ram_in_a_reserved_region_is_refused_by_name);
 	RUN(ram_beyond_the_iommu_is_refused);

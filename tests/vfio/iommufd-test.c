@@ -101,6 +101,31 @@ TEST(open_file_that_is_no_device_is_refused_and_stays_the_users)
 	CHECK(nothing_left());
 }
 
+TEST(open_file_that_is_not_vfios_is_refused_and_stays_the_users)
+{
+	char device[16];
+	int fd;
+
+	setup();
+	fd = vfio_sys_open("/dev/vfio/vfio", 0);
+	fake_path(true, "/dev/vfio/vfio", "/proc/self/fd/%d", fd);
+	snprintf(device, sizeof(device), "fd:%d", fd);
+	CHECK_EQ(open_as(0, device, VFIO_IOMMU_AUTO, &a), -EINVAL);
+	CHECK(says(device));
+	CHECK(says("must be a file of /dev/vfio/devices that nobody has bound yet"));
+	CHECK(!strstr(fake.log, "kvm-"));
+	CHECK(fake_file(fd));
+	vfio_sys_close(fd);
+	CHECK(nothing_left());
+	/* closed meanwhile */
+	setup();
+	fake_path(true, "/dev/vfio/devices/vfio0", "/proc/self/fd/%d", FAKE_FD + 20);
+	snprintf(device, sizeof(device), "fd:%d", FAKE_FD + 20);
+	CHECK_EQ(open_as(0, device, VFIO_IOMMU_AUTO, &a), -EBADF);
+	CHECK(says("must be a file of /dev/vfio/devices"));
+	CHECK(nothing_left());
+}
+
 static bool refused(int error, const char *what)
 {
 	int r = open_a();
@@ -147,13 +172,10 @@ TEST(iommufd_that_does_not_answer_is_refused)
 	setup();
 	fake.open_fail.path = "/dev/iommu";
 	fake.open_fail.error = -EACCES;
-	CHECK_EQ(open_a(), -EACCES);
-	CHECK(says("/dev/iommu: Permission denied"));
-	CHECK(nothing_left());
+	CHECK(refused(-EACCES, "cannot use /dev/iommu: Permission denied"));
 	setup();
 	fake_fail(IOMMU_IOAS_ALLOC, 0, -ENOMEM);
-	CHECK_EQ(open_a(), -ENOMEM);
-	CHECK(nothing_left());
+	CHECK(refused(-ENOMEM, "cannot use /dev/iommu: Cannot allocate memory"));
 	setup();
 	fake_fail(IOMMU_IOAS_IOVA_RANGES, 0, -EIO);
 	CHECK(refused(-EIO, "what it maps"));
@@ -336,6 +358,7 @@ int main(void)
 	RUN(both_ways_may_be_used_at_once);
 	RUN(open_file_becomes_the_device);
 	RUN(open_file_that_is_no_device_is_refused_and_stays_the_users);
+	RUN(open_file_that_is_not_vfios_is_refused_and_stays_the_users);
 	RUN(what_cannot_be_bound_is_told);
 	RUN(iommufd_that_does_not_answer_is_refused);
 	RUN(ram_in_a_reserved_region_is_refused_by_name);

@@ -121,6 +121,19 @@ TEST(pin_is_shown_only_if_the_host_has_the_interrupt)
 	rig.dev[PCI_INTERRUPT_PIN] = 3;
 	rig_start();
 	CHECK_EQ(cr(PCI_INTERRUPT_PIN, 1), 3);
+	CHECK(!rig.vp->pin_lost);
+	rig_free();
+	rig_init();
+	fake.no_resample = true;
+	rig_start();
+	CHECK_EQ(cr(PCI_INTERRUPT_PIN, 1), 0);
+	CHECK(rig.vp->pin_lost);
+	rig_free();
+	rig_init();
+	fake.no_resample = true;
+	rig.dev[PCI_INTERRUPT_PIN] = 0;		/* nothing to lose */
+	rig_start();
+	CHECK(!rig.vp->pin_lost);
 	rig_free();
 }
 
@@ -323,8 +336,8 @@ TEST(a_reset_that_the_host_refuses_is_said_and_goes_on)
 	rig_free();
 }
 
-/* What a reset that the host refuses with @error says at @level. */
-static const char *refused_reset_says(int error, bool requested, bool leaving, enum log_level level)
+/* What a reset of a device that is @clean says at @level, if the host refuses it with @error. */
+static const char *refused_reset_of(bool clean, int error, bool requested, bool leaving, enum log_level level)
 {
 	static struct hearing h;
 
@@ -333,10 +346,23 @@ static const char *refused_reset_says(int error, bool requested, bool leaving, e
 	rig_start();
 	rig.vp->requested = requested;
 	rig.vp->leaving = leaving;
+	rig.vd.clean = clean;
 	hear(&h, level);
 	cw(EXP + PCI_EXP_DEVCTL, 2, 0x8000);
 	rig_free();
 	return heard(&h);
+}
+
+static const char *refused_reset_says(int error, bool requested, bool leaving, enum log_level level)
+{
+	return refused_reset_of(false, error, requested, leaving, level);
+}
+
+TEST(reset_that_is_refused_to_a_clean_device_is_nothing)
+{
+	CHECK_STR(refused_reset_of(true, -ENOTTY, false, false, LOG_DEBUG), "");
+	CHECK(strstr(refused_reset_of(false, -ENOTTY, false, false, LOG_DEBUG), "not reset, and as the guest left it"));
+	CHECK_EQ(rig.resets, 1);	/* tried all the same */
 }
 
 TEST(only_a_host_that_asked_is_what_locks_the_device)
@@ -598,6 +624,7 @@ int main(void)
 	RUN(function_level_reset_is_caught);
 	RUN(function_level_reset_of_a_device_without_is_nothing);
 	RUN(a_reset_that_the_host_refuses_is_said_and_goes_on);
+	RUN(reset_that_is_refused_to_a_clean_device_is_nothing);
 	RUN(only_a_host_that_asked_is_what_locks_the_device);
 	RUN(advanced_features_reset_is_caught);
 	RUN(bars_leave_before_the_device_sleeps_and_come_when_it_is_awake);

@@ -254,13 +254,13 @@ TEST(intx_without_resample_is_refused_by_name_if_there_is_nothing_else)
 	struct fake_vfio *f;
 	struct vm *vm = device(&f, 0, 0);
 
-	fake.no_resample = true;
+	f->vp.pin_lost = true;		/* pci-config.c found that */
 	CHECK_EQ(vfio_pci_irq_init(&f->vp, &err), -EOPNOTSUPP);
 	CHECK(strstr(err.msg, "--vfio '0000:01:00.0': the device has INTx only, and KVM lacks KVM_CAP_IRQFD_RESAMPLE"));
 	CHECK(!f->vp.irq);
 	end(vm, f);
 	vm = device(&f, 0, 4);
-	fake.no_resample = true;
+	f->vp.pin_lost = true;		/* pci-config.c found that */
 	CHECK_EQ(vfio_pci_irq_init(&f->vp, &err), 0);
 	CHECK_EQ(f->on, -1);
 	msix_alone(vm, MSIX_ENABLE);

@@ -131,9 +131,15 @@ bool power_button_there(const struct vm *vm)
 	return has_button;
 }
 
+static struct vfio_host host;
+
 static void init(void)
 {
 	rig_init();
+	host.ending = false;
+	list_init(&host.devices);
+	list_add_tail(&host.devices, &rig.vd.node);
+	rig.vd.host = &host;
 	open_error = bars_error = irq_error = migration_error = stream_error = 0;
 	migratable = has_button = false;
 	opened = forgotten = 0;
@@ -343,15 +349,10 @@ TEST(stats_tell_device_way_and_how_much_is_mapped)
 	fake_vm_free(rig.vm);
 }
 
-static struct vfio_host host;
-
 /* A machine with ACPI. */
 static void init_with_eject(void)
 {
 	init();
-	list_init(&host.devices);
-	list_add_tail(&host.devices, &rig.vd.node);
-	rig.vd.host = &host;
 	if (event_loop_create("test", &rig.vm->loop) < 0 || pci_eject_create(rig.vm, &eject_config) < 0)
 		abort();
 }
@@ -380,6 +381,7 @@ TEST(a_guest_gives_the_device_back_and_it_is_closed)
 	run_posted(rig.vm);
 	CHECK_STR(rig_happened(), "irq-free irqoff -0 w4.2=0000 reset irq irq-free w4.2=0000 bars-free close ");
 	CHECK_EQ(opened, 0);
+	CHECK(!host.ending);		/* the guest goes on */
 	CHECK_EQ(forgotten, 1);
 	CHECK_EQ(cr(0, 4), 0xffffffff);
 	/* What the VM does later does not find it. */
@@ -436,7 +438,9 @@ TEST(a_device_that_leaves_others_behind_is_not_reset_by_their_bus)
 	rig.vd.flags &= ~(u32)VFIO_DEVICE_FLAGS_RESET;
 	CHECK_EQ(vfio_create(rig.vm, NULL), 0);
 	rig_happened();
+	CHECK(!host.ending);
 	devices_free(rig.vm);
+	CHECK(host.ending);
 	CHECK_STR(rig_happened(), "irq-free irqoff reset irq irq-free w4.2=0000 bars-free close ");
 	end_with_eject();
 }
