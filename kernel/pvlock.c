@@ -33,6 +33,7 @@
 #include "compat.h"
 
 #define PVLOCK_ALIGN 64
+#define PVLOCK_MAX   8	/* entries of a task, of several files: each switch to or from it walks them with interrupts off */
 
 struct pvlock_file {
 	struct list_head entries;
@@ -46,13 +47,15 @@ struct pvlock_entry {
 	unsigned long		ended;	/* bit 0: of a task that dies; work is queued, or was */
 	struct rcu_head		rcu;
 	struct list_head	list;	/* of its file, or of none; pvlock_mutex */
+	struct list_head	all;	/* in pvlock_all while it is in a file's; pvlock_mutex */
 	struct task_struct     *task;	/* referenced, as its mm */
 	struct mm_struct       *mm;
 	struct page	       *page;	/* pinned */
 	__le64		       *flag;
 };
 
-static DEFINE_MUTEX(pvlock_mutex);	/* the lists of all files */
+static DEFINE_MUTEX(pvlock_mutex);	/* the lists of all files, and this: */
+static LIST_HEAD(pvlock_all);
 static struct workqueue_struct *pvlock_queue;
 
 static void pvlock_sched_in(struct preempt_notifier *notifier, int cpu)
@@ -112,6 +115,7 @@ static void pvlock_work(struct work_struct *work)
 	irq_work_sync(&entry->dead);
 	mutex_lock(&pvlock_mutex);
 	list_del(&entry->list);
+	list_del(&entry->all);
 	mutex_unlock(&pvlock_mutex);
 	pvlock_free(entry);
 }
@@ -153,6 +157,20 @@ static struct pvlock_entry *pvlock_find(struct pvlock_file *pf)
 		if (entry->task == current)
 			return entry;
 	return NULL;
+}
+
+/* Whether the current task may have one more. Nobody else adds one of its. */
+static int pvlock_room(struct pvlock_file *pf)
+{
+	struct pvlock_entry *entry;
+	unsigned int n = 0;
+
+	lockdep_assert_held(&pvlock_mutex);
+	if (pvlock_find(pf))
+		return -EEXIST;
+	list_for_each_entry(entry, &pvlock_all, all)
+		n += entry->task == current;
+	return n < PVLOCK_MAX ? 0 : -EBUSY;
 }
 
 static int pvlock_pin(struct pvlock_entry *entry, u64 addr)
@@ -199,7 +217,7 @@ static int pvlock_register(struct pvlock_file *pf, const struct lkvm_pvlock_regi
 
 	/* Pinning may take as long as a user-space fault handler likes; nobody else adds an entry of this task. */
 	mutex_lock(&pvlock_mutex);
-	ret = pvlock_find(pf) ? -EEXIST : 0;
+	ret = pvlock_room(pf);
 	mutex_unlock(&pvlock_mutex);
 	if (!ret)
 		ret = pvlock_pin(entry, reg.addr);
@@ -209,6 +227,7 @@ static int pvlock_register(struct pvlock_file *pf, const struct lkvm_pvlock_regi
 	}
 	mutex_lock(&pvlock_mutex);
 	list_add(&entry->list, &pf->entries);
+	list_add(&entry->all, &pvlock_all);
 	mutex_unlock(&pvlock_mutex);
 	__module_get(THIS_MODULE);	/* the open file has one */
 	get_task_struct(entry->task);
@@ -226,8 +245,10 @@ static int pvlock_unregister(struct pvlock_file *pf)
 
 	mutex_lock(&pvlock_mutex);
 	entry = pvlock_find(pf);
-	if (entry)
+	if (entry) {
 		list_del(&entry->list);
+		list_del(&entry->all);
+	}
 	mutex_unlock(&pvlock_mutex);
 	if (!entry)
 		return -ENOENT;
@@ -269,6 +290,7 @@ static int pvlock_release(struct inode *inode, struct file *file)
 	mutex_lock(&pvlock_mutex);
 	while ((entry = list_first_entry_or_null(&pf->entries, struct pvlock_entry, list))) {
 		list_del_init(&entry->list);
+		list_del_init(&entry->all);
 		if (entry->task == current) {
 			pvlock_detach(entry);
 			queue_work(pvlock_queue, &entry->work);

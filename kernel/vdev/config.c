@@ -332,8 +332,13 @@ static bool has_enable_bits(struct vdev *v, unsigned int off)
 
 int vdev_config_load(struct vdev *v, const u8 config[VDEV_CONFIG_SIZE])
 {
+	u8 power = config[v->pm_cap + PCI_PM_CTRL] & PCI_PM_CTRL_STATE_MASK;
 	unsigned int i;
 
+	/* a state that it does not have, a reset still to come */
+	if (power == 1 || power == 2 ||
+	    config[v->pcie_cap + PCI_EXP_DEVCTL + 1] & PCI_EXP_DEVCTL_BCR_FLR >> 8)
+		return -EINVAL;
 	for (i = 0; i < VDEV_CONFIG_SIZE; i++)
 		if (((config[i] ^ v->initial[i]) & ~v->wmask[i]) && !has_enable_bits(v, i))
 			return -EINVAL;

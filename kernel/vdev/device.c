@@ -168,7 +168,12 @@ static long vdev_ioctl(struct vfio_device *vfio, unsigned int cmd, unsigned long
 static int vdev_open(struct vfio_device *vfio)
 {
 	struct vdev *v = vdev_of(vfio);
+	int r = vdev_bar_renew(v);
 
+	if (!r)
+		r = vdev_migration_open(v);
+	if (r)
+		return r;
 	vdev_dma_open(v);
 	atomic64_inc(&v->opens);
 	return 0;

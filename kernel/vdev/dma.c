@@ -50,8 +50,12 @@ int vdev_dma_rw(struct vdev *v, u64 iova, void *buf, size_t len, bool write)
 	if (len - 1 > U64_MAX - iova)
 		return -EFAULT;
 	r = vfio_dma_rw(&v->vfio, iova, buf, len, write);
-	if (r)
+	if (r) {
+		/* Mappings before the one that fails may have been written. */
+		if (write)
+			vdev_log_write(v, iova, len);
 		return fault(r);
+	}
 	account(v, iova, len, write);
 	return 0;
 }

@@ -284,7 +284,7 @@ static bool execute(struct dsa *d, const struct dsa_hw_desc *desc, bool batched)
 		dsa_swerr(d, DSA_COMP_CRA_XLAT, desc, desc->completion_addr);
 	else if (!record && !ok)
 		dsa_swerr(d, r.status, desc, r.fault);
-	if ((desc->flags & IDXD_OP_FLAG_RCI) && r.status != DSA_COMP_INT_HANDLE_INVAL)
+	if ((desc->flags & IDXD_OP_FLAG_RCI) && desc->int_handle == DSA_INT_HANDLE)
 		vdev_irq_send(d->v, desc->int_handle);
 	return ok;
 }

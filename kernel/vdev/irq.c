@@ -126,7 +126,7 @@ void vdev_irq_send(struct vdev *v, unsigned int vector)
 	spin_lock_irqsave(&v->irq_lock, flags);
 	if (messages_in_use(v))
 		send_message_locked(v, vector);
-	else
+	else if (v->irq_offer & VDEV_IRQ_INTX)
 		set_level_locked(v, true);
 	spin_unlock_irqrestore(&v->irq_lock, flags);
 }

@@ -67,9 +67,12 @@ struct vdev_offer vdev_offer(int id)
 
 static int vdev_probe(struct platform_device *pdev)
 {
-	struct vdev *v = vfio_alloc_device(vdev, vfio, &pdev->dev, &vdev_ops);
+	struct vdev *v;
 	int r;
 
+	if (pdev->id < 0)	/* none of ours, by driver_override */
+		return -ENODEV;
+	v = vfio_alloc_device(vdev, vfio, &pdev->dev, &vdev_ops);
 	if (IS_ERR(v))
 		return PTR_ERR(v);
 	r = vfio_register_emulated_iommu_dev(&v->vfio);

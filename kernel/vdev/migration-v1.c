@@ -266,6 +266,18 @@ int vdev_v1_init(struct vdev *v, struct vdev_v1 **ret)
 	return 0;
 }
 
+/* Nobody has it open. Why: vdev_bar_renew(). */
+int vdev_v1_renew(struct vdev_v1 *m)
+{
+	void *fresh = vmalloc_user(V1_WINDOW);
+
+	if (!fresh)
+		return -ENOMEM;
+	vfree(m->data);
+	m->data = fresh;
+	return 0;
+}
+
 void vdev_v1_free(struct vdev_v1 *m)
 {
 	if (!m)

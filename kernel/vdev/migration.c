@@ -280,6 +280,17 @@ void vdev_migration_reset(struct vdev *v)
 		vdev_v1_reset(v, m->v1);
 }
 
+int vdev_migration_open(struct vdev *v)
+{
+	int r = 0;
+
+	mutex_lock(&v->state_lock);
+	if (v->mig && v->mig->v1)
+		r = vdev_v1_renew(v->mig->v1);
+	mutex_unlock(&v->state_lock);
+	return r;
+}
+
 void vdev_migration_close(struct vdev *v)
 {
 	mutex_lock(&v->state_lock);

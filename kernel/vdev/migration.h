@@ -72,6 +72,7 @@ void vdev_mig_slow(size_t *len);	/* fault VDEV_FAULT_SLOW: a piece is that long 
 struct vdev_v1;
 int vdev_v1_init(struct vdev *v, struct vdev_v1 **ret);
 void vdev_v1_free(struct vdev_v1 *m);
+int vdev_v1_renew(struct vdev_v1 *m);				/* state_lock held */
 void vdev_v1_reset(struct vdev *v, struct vdev_v1 *m);		/* state_lock held: to RUNNING */
 bool vdev_v1_idle(const struct vdev_v1 *m);	/* RUNNING */
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * lkvm_vdev: regions of the device's file: BARs, config space, the migration region; what they are,
- * accesses, mmap. A read or write is cut into naturally aligned accesses as wide as the region has
+ * accesses, mmap. (Mapped memory stays mapped, and works, while COMMAND turns memory accesses off and
+ * through resets, where vfio-pci takes it away: user space has to.) A read or write is cut into naturally aligned accesses as wide as the region has
  * them. Those to memory behind a BAR and to the MSI-X table and pending bits end here or in irq.c,
  * all others in the personality. They come from any thread, and take v->lock one by one.
  */
@@ -71,6 +72,31 @@ void vdev_bar_clear(struct vdev *v)
 	for (i = 0; i < VDEV_BARS; i++)
 		if (v->bar[i].mem)
 			memset(v->bar[i].mem, 0, v->bar[i].mem_size);
+}
+
+/*
+ * Pages stay with who has them pinned for another device's DMA, mapped or not. Who opens the device
+ * next gets others.
+ */
+int vdev_bar_renew(struct vdev *v)
+{
+	unsigned int i;
+
+	for (i = 0; i < VDEV_BARS; i++) {
+		struct vdev_bar *b = &v->bar[i];
+		void *fresh, *old = b->mem;
+
+		if (!old)
+			continue;
+		fresh = vmalloc_user(b->mem_size);
+		if (!fresh)
+			return -ENOMEM;
+		mutex_lock(&v->lock);
+		b->mem = fresh;
+		mutex_unlock(&v->lock);
+		vfree(old);
+	}
+	return 0;
 }
 
 void vdev_bar_free(struct vdev *v)

@@ -171,6 +171,7 @@ int vdev_bar_add(struct vdev *v, unsigned int bar, u64 size, u32 flags);
 /* Memory at [@off, @off + @size) of the BAR; from @map_off (>= @off) on it may be mapped. */
 int vdev_bar_memory(struct vdev *v, unsigned int bar, u64 off, u64 size, u64 map_off);
 void vdev_bar_clear(struct vdev *v);
+int vdev_bar_renew(struct vdev *v);	/* nobody has it open */
 void vdev_bar_free(struct vdev *v);
 ssize_t vdev_region_rw(struct vdev *v, char __user *buf, size_t count, loff_t *pos, bool write);
 int vdev_region_mmap(struct vdev *v, struct vm_area_struct *vma);
@@ -256,6 +257,7 @@ void vdev_migration_free(struct vdev *v);
 /* state_lock held, by vdev_reset(), which starts the device itself afterwards: state to RUNNING. */
 void vdev_migration_reset(struct vdev *v);
 /* The device's last file is closed: as reset, and the log ends. state_lock not held. */
+int vdev_migration_open(struct vdev *v);
 void vdev_migration_close(struct vdev *v);
 /*
  * sysfs' transitions: a line for each of the latest ones, oldest first: its number among those of

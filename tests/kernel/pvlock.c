@@ -29,7 +29,7 @@
 
 #include "../tap.h"
 
-enum { FLAG = 64, SWITCHES = 20, MANY = 8, ROUNDS = 300 };
+enum { FLAG = 64, SWITCHES = 20, MANY = 8, ROUNDS = 300, MOST = 8 };
 
 static const char *const device = "/dev/lkvm_pvlock";
 static uint64_t *page;		/* of flags */
@@ -190,7 +190,7 @@ TEST(what_it_cannot_do_is_refused)
 {
 	char *ro = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct lkvm_pvlock_register reg = { .argsz = sizeof(reg) - 1, .addr = (uintptr_t)page };
-	int fd = open(device, O_RDWR | O_CLOEXEC);
+	int fd = open(device, O_RDWR | O_CLOEXEC), more[MOST];
 
 	CHECK(fd >= 0 && ro != MAP_FAILED);
 	CHECK(ioctl(fd, LKVM_PVLOCK_REGISTER, &reg) == -1 && errno == EINVAL);
@@ -212,6 +212,14 @@ TEST(what_it_cannot_do_is_refused)
 	CHECK_EQ(register_at(fd, page), 0);
 	CHECK_EQ(register_at(fd, flag_at(1)), -EEXIST);
 	CHECK_EQ(references(), 2);
+	for (int i = 0; i < MOST; i++) {	/* one by each file, but not without end */
+		more[i] = open(device, O_RDWR | O_CLOEXEC);
+		CHECK_EQ(register_at(more[i], page), i < MOST - 1 ? 0 : -EBUSY);
+	}
+	for (int i = 0; i < MOST; i++)
+		close(more[i]);
+	CHECK_EQ(unregister(fd), 0);
+	CHECK_EQ(register_at(fd, page), 0);	/* what is closed does not count */
 	CHECK_EQ(unregister(fd), 0);
 	CHECK_EQ(unregister(fd), -ENOENT);
 	close(fd);

@@ -99,6 +99,18 @@ TEST(log_is_exact)
 	CHECK_EQ(log_report(MEM_IOVA, MEM_SIZE, PAGE), 0);
 	CHECK(count() == 1 && is_dirty(900));
 	CHECK_EQ(log_report(HOLE_IOVA, MEM_SIZE, PAGE), -EINVAL);	/* is not looked after */
+	CHECK_EQ(unmap_dma(MEM_IOVA, MEM_SIZE), MEM_SIZE);	/* two mappings, and only the first may be written */
+	CHECK_EQ(map_dma(MEM_IOVA, dev.mem, 32 * PAGE, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE), 0);
+	CHECK_EQ(map_dma(MEM_IOVA + 32 * PAGE, dev.mem + 32 * PAGE, MEM_SIZE - 32 * PAGE, VFIO_DMA_MAP_FLAG_READ), 0);
+	dev.mem[31 * PAGE] = 0;
+	reg_write(LKVM_VDEV_DMA_PATTERN, 0x77777777);
+	CHECK(fill(28 * PAGE, 8 * PAGE, 0) != LKVM_VDEV_DMA_DONE);
+	forget();
+	CHECK_EQ(log_report(MEM_IOVA, MEM_SIZE, PAGE), 0);
+	CHECK(!dev.mem[31 * PAGE] || (is_dirty(28) && is_dirty(31)));	/* what was written of it before that was found is in the log */
+	CHECK(!is_dirty(27) && !is_dirty(36));
+	CHECK_EQ(unmap_dma(MEM_IOVA, MEM_SIZE), MEM_SIZE);
+	CHECK_EQ(map_dma(MEM_IOVA, dev.mem, MEM_SIZE, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE), 0);
 	CHECK_EQ(log_stop(), 0);
 	CHECK_EQ(log_report(MEM_IOVA, MEM_SIZE, PAGE), -EINVAL);
 	CHECK_EQ(log_stop(), 0);

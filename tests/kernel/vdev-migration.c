@@ -569,8 +569,9 @@ TEST(bad_contents)
 	len = stream_len;
 	memcpy(good, stream, len);
 	CHECK_EQ(field(FRAME_LEN), len);
-	for (unsigned int i = 0; i < 18 && !tap_this_failed; i++) {
+	for (unsigned int i = 0; i < 21 && !tap_this_failed; i++) {
 		unsigned int regs = frame_part(0), own = frame_part(1), pages = frame_part(2), off = 0;
+		unsigned int flr = FRAME_HEADER + find_cap(PCI_CAP_ID_EXP) + PCI_EXP_DEVCTL, pm = FRAME_HEADER + find_cap(PCI_CAP_ID_PM) + PCI_PM_CTRL;
 		uint32_t val = 0;
 		char what[32];
 
@@ -597,6 +598,9 @@ TEST(bad_contents)
 			set_field(FRAME_LEN, (uint32_t)stream_len);
 			off = FRAME_PAGES, val = field(FRAME_PAGES) - 1;
 			break;
+		case 18: off = flr, val = field(flr) | PCI_EXP_DEVCTL_BCR_FLR; break;	/* a reset that is still to come */
+		case 19: off = pm, val = (field(pm) & ~3u) | 1; break;	/* D1 and D2, which it does not have */
+		case 20: off = pm, val = (field(pm) & ~3u) | 2; break;
 		}
 		set_field(off, val);
 		sign();
@@ -615,6 +619,36 @@ TEST(bad_contents)
 		return;
 	sign();
 	CHECK(!memcmp(stream, good, len));
+}
+
+/* One that has a BAR's page pinned, for DMA of a device of its own, has not that of the next user. */
+TEST(memory_is_not_for_who_opens_it_next)
+{
+	const uint64_t iova = 0x90000000;
+	uint8_t *bar;
+
+	with(&target);
+	bar = map_bar2();
+	CHECK(bar != MAP_FAILED);
+	with(&source);
+	enable(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	CHECK_EQ(map_dma(iova, bar, 4096, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE), 0);
+	reg_write(LKVM_VDEV_DMA_PATTERN, 0x5a5a5a5a);
+	CHECK_EQ(dma(LKVM_VDEV_DMA_FILL | LKVM_VDEV_DMA_PIN, 0, iova, 4096), LKVM_VDEV_DMA_DONE);
+	CHECK(bar[0] == 0x5a && bar[4095] == 0x5a);
+	munmap(bar, 61440);
+	with(&target);
+	user_close();
+	CHECK_EQ(user_open(target.name), 0);
+	target = dev;
+	enable(PCI_COMMAND_MEMORY);
+	bar = map_bar2();
+	CHECK(bar != MAP_FAILED);
+	with(&source);
+	CHECK_EQ(dma(LKVM_VDEV_DMA_FILL | LKVM_VDEV_DMA_PIN, 0, iova, 4096), LKVM_VDEV_DMA_DONE);
+	CHECK(!bar[0] && !bar[4095]);
+	CHECK_EQ(unmap_dma(iova, 4096), 4096);
+	munmap(bar, 61440);
 }
 
 /* Only the first pass' pages, and no end */
@@ -698,6 +732,7 @@ int main(int argc, char **argv)
 	RUN(stopped_means_stopped);
 	RUN(bad_streams);
 	RUN(bad_contents);
+	RUN(memory_is_not_for_who_opens_it_next);
 	RUN(pre_copy_alone_is_no_state);
 	RUN(faults);
 	return tap_done();

@@ -8,7 +8,8 @@
 
 /*
  * The calling thread's flag: the le64 at @addr is 1 from when the thread was taken off its CPU, while it could run, until it runs again; else 0,
- * also for one that slept and was woken, till it first runs. @addr: 64-byte aligned, writable.
+ * also for one that slept and was woken, till it first runs. @addr: 64-byte aligned, writable. EEXIST: it has one by this file; EBUSY:
+ * by eight others.
  * The page stays pinned until UNREGISTER, by the same thread, its end, or the last close; after the last two it may still be written for a
  * moment: who has another use for the memory lets the thread UNREGISTER first.
  */
