@@ -172,7 +172,7 @@ static void irqfd_join(struct pci_dev *pdev, unsigned int vector, struct msi_irq
 	r = irq_irqfd_add(pdev->host->dev.vm, f->gsi, f->fd, -1);
 	f->joined = !r;
 	if (r < 0)
-		log_ratelimited(&pdev->host->rate, LOG_WARNING, pci_dev_name(pdev), "vector %u gives no interrupts until it is masked and unmasked "
+		log_ratelimited(&pdev->host->rate, LOG_WARNING, pci_dev_name(pdev), "vector %u gives no interrupts until the guest sets it up "
 				"again: KVM does not take its eventfd: %s", vector, strerror(-r));
 }
 

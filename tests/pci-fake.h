@@ -49,6 +49,7 @@ static struct fake {
 	unsigned int more_routes;
 	struct { bool joined; int fd, resample; } pin[FAKE_GSIS];	/* irqfds of lines */
 	bool no_resample;
+	bool no_msi;		/* the machine takes none */
 	u64 refused_addr;		/* KVM takes no route there */
 	int route_error;		/* irq_route_update gives it */
 	int irqfd_error;		/* irq_irqfd_add gives it */

@@ -154,7 +154,7 @@ static int container_create(struct vfio_iommu *iommu, struct group *g, const str
 	if (r < 0)
 		goto fail;
 	list_add_tail(&way_of(iommu)->containers, &c->node);
-	iommu->spaces++;
+	iommu->containers++;
 	put_into(g, c);
 	return 0;
 
@@ -246,7 +246,7 @@ static void drop_group(struct vfio_iommu *iommu, struct group *g)
 	if (!list_empty(&c->groups))
 		return;
 	container_free(c);
-	iommu->spaces--;
+	iommu->containers--;
 }
 
 static int group_attach(struct vfio_iommu *iommu, const struct vfio_config *cfg, const struct vfio_place *place, struct error *err)

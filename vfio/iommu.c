@@ -111,6 +111,7 @@ int vfio_iommu_attach(struct vfio_host *host, const struct vfio_config *cfg, con
 		      struct error *err)
 {
 	struct vfio_iommu *iommu = NULL;
+	struct error why = { "" };
 	int r, fd;
 
 	r = choose(host, cfg, place, &iommu, err);
@@ -118,12 +119,15 @@ int vfio_iommu_attach(struct vfio_host *host, const struct vfio_config *cfg, con
 		return r;
 	fd = iommu->ops->attach(iommu, cfg, place, err);
 	if (may_try_group(iommu, cfg, place, fd)) {
-		r = use_group(host, cfg, place, &iommu, NULL);
+		r = use_group(host, cfg, place, &iommu, &why);
 		if (!r)
-			r = iommu->ops->attach(iommu, cfg, place, NULL);
+			r = iommu->ops->attach(iommu, cfg, place, &why);
 		/* If neither is allowed, what iommufd lacks is told: there the device would be at its best. */
-		if (r >= 0)
+		if (r != -EACCES && r != -EPERM) {
 			fd = r;
+			if (r < 0 && err)
+				*err = why;
+		}
 	}
 	if (fd >= 0)
 		*ret = iommu;
@@ -210,17 +214,17 @@ static void allow_locking(void)
 int vfio_iommu_map_failed(const struct vfio_iommu *iommu, const struct vfio_config *cfg, int r, struct error *err)
 {
 	const struct vfio_host *host = iommu->host;
+	const struct vfio_iommu *group = &host->iommu[WAY_GROUP];
 	unsigned long long kib = guest_ram_size(&host->vm->mem) / KIB, need = kib;
 	u64 soft, hard;
-	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(host->iommu); i++)
-		if (host->iommu[i].listening)
-			need += kib * host->iommu[i].spaces;
+	/* A container counts for this process, and beside the others; iommufd for all processes of the user, and apart from containers. */
+	if (iommu == group && group->listening)
+		need += kib * group->containers;
 	if (r == -ENOMEM && !vfio_sys_memlock(&soft, &hard) && soft != ~0ULL)
-		return error_set(err, r, "%s '%s': DMA needs %llu KiB of locked memory for %llu KiB of guest RAM, and the limit is %llu KiB: "
+		return error_set(err, r, "%s '%s': DMA needs %llu KiB of locked memory for %llu KiB of guest RAM, %sand the limit is %llu KiB: "
 				 "`ulimit -l %llu' as root, or LimitMEMLOCK=%lluK in the systemd unit", cfg->option, cfg->device, need, kib,
-				 (unsigned long long)(soft / KIB), need, need);
+				 iommu == group ? "" : "beside what else this user has pinned by iommufd, ", (unsigned long long)(soft / KIB), need, need);
 	return error_set_errno(err, r, "%s '%s': cannot map %llu KiB of guest RAM for DMA", cfg->option, cfg->device, kib);
 }
 

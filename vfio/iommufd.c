@@ -406,7 +406,6 @@ int vfio_iommufd_create(struct vfio_host *host, const struct vfio_config *cfg, s
 	memset(iommu, 0, sizeof(*iommu));
 	iommu->host = host;
 	iommu->priv = way;
-	iommu->spaces = 1;
 	iommu->ops = &iommufd_ops;
 	return 0;
 }

@@ -37,6 +37,7 @@
 
 #include "util/json.h"
 #include "util/log.h"
+#include "vmm/arch.h"
 #include "vmm/hw.h"
 #include "vmm/vm.h"
 
@@ -516,6 +517,13 @@ static unsigned int host_count(struct vfio_pci *vp, u32 index)
 	return vfio_irq_get(vp->vd, index, &info) < 0 ? 0 : info.count;
 }
 
+static bool machine_takes_msis(struct vm *vm)
+{
+	struct kvm_irq_routing_entry e;
+
+	return arch_msi_route(vm, &(struct msi_msg){ 0 }, &e) != -EOPNOTSUPP;
+}
+
 static int intx_init(struct vfio_pci *vp, struct error *err)
 {
 	const struct vfio_config *cfg = vp->vd->cfg;
@@ -526,6 +534,9 @@ static int intx_init(struct vfio_pci *vp, struct error *err)
 		if (!irq->host_vectors[IRQ_MSI] && !irq->host_vectors[IRQ_MSIX])
 			return error_set(err, -EOPNOTSUPP, "%s '%s': the device has INTx only, and KVM lacks KVM_CAP_IRQFD_RESAMPLE", cfg->option,
 					 cfg->device);
+		if (!machine_takes_msis(vp->pdev.dev.vm))
+			return error_set(err, -EOPNOTSUPP, "%s '%s': no interrupt of the device would arrive: KVM lacks KVM_CAP_IRQFD_RESAMPLE, which "
+					 "INTx takes, and this machine's irqchip knows no MSIs", cfg->option, cfg->device);
 		log_warn(vp->pdev.dev.name, "no INTx, as KVM lacks KVM_CAP_IRQFD_RESAMPLE: the guest's driver must use MSI or MSI-X");
 		return 0;
 	}

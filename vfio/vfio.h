@@ -121,7 +121,7 @@ struct vfio_iommu {
 	struct ram_listener listener;
 	bool listening;
 	unsigned int users;		/* devices */
-	unsigned int spaces;		/* I/O address spaces: each of them pins guest RAM, and counts it as locked */
+	unsigned int containers;	/* of groups: each pins guest RAM */
 	bool tracking;			/* dirty pages */
 	void *priv;			/* owned: the way's own */
 };

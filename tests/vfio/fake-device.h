@@ -69,6 +69,11 @@ const struct vfio_region *vfio_region_get(const struct vfio_device *vd, u32 inde
 	return index < FAKE_REGIONS && f->region[index].size ? &f->region[index] : NULL;
 }
 
+int arch_msi_route(struct vm *vm, const struct msi_msg *msg, struct kvm_irq_routing_entry *e)
+{
+	return fake.no_msi ? -EOPNOTSUPP : 0;
+}
+
 /* Reads give the region's number and the offset. */
 int vfio_region_read(struct vfio_device *vd, const struct vfio_region *r, u64 off, unsigned int size, u64 *ret)
 {

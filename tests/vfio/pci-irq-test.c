@@ -261,6 +261,11 @@ TEST(intx_without_resample_is_refused_by_name_if_there_is_nothing_else)
 	end(vm, f);
 	vm = device(&f, 0, 4);
 	f->vp.pin_lost = true;		/* pci-config.c found that */
+	fake.no_msi = true;
+	CHECK_EQ(vfio_pci_irq_init(&f->vp, &err), -EOPNOTSUPP);
+	CHECK(strstr(err.msg, "--vfio '0000:01:00.0': no interrupt of the device would arrive: "));
+	CHECK(!f->vp.irq);
+	fake.no_msi = false;
 	CHECK_EQ(vfio_pci_irq_init(&f->vp, &err), 0);
 	CHECK_EQ(f->on, -1);
 	msix_alone(vm, MSIX_ENABLE);
