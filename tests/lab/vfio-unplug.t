@@ -92,7 +92,8 @@ is "$(pins)" "$pinned" "no hot-plug: nothing is pinned any more"
 
 bind vfio-pci "$e1000e"
 PARAMS="lkvm.given=8086:10d3" start $other 1 given-back --loglevel info --vfio-pci "$e1000e"
-until [ "$(vfio_files)" -gt 0 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
+# before lkvm has the device itself open, nobody would be asked
+until find "/proc/$pid/fd" -lname '*vfio-device*' 2>/dev/null | grep -q . || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
 take "at boot" "$e1000e"
 finish 90
 is $status 0 "at boot: ends well" || evidence out err
