@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * lkvm_vdev: interrupts, by the eventfds of VFIO_DEVICE_SET_IRQS. Which kind the device sends is
- * what user space has set up there; without any, INTx' level rises and waits. As vfio-pci does:
- * INTx is masked when it is sent and comes again after unmask while its level is up; when INTx
- * Disable goes it is unmasked; an eventfd for an MSI-X vector unmasks its table entry, as the
- * host's kernel would.
+ * what user space has set up there; without any, INTx' level rises and waits, if it has that. As
+ * vfio-pci does: INTx is masked when it is sent and comes again after unmask while its level is up;
+ * when INTx Disable goes it is unmasked; an eventfd for an MSI-X vector unmasks its table entry, as
+ * the host's kernel would.
  *
  * A vector that fires while it is masked, has no eventfd or the device is stopped is pending, and
  * goes out when that ends. eventfds are signalled under irq_lock, so that none is sent after it was
@@ -79,8 +79,10 @@ void vdev_irq_kick(struct vdev *v)
 	spin_unlock_irqrestore(&v->irq_lock, flags);
 }
 
+/* Without the pin there is no level, whatever the personality does. */
 static void set_level_locked(struct vdev *v, bool level)
 {
+	level = level && (v->irq_offer & VDEV_IRQ_INTX);
 	if (level && !v->intx_level)
 		v->irqs_sent++;
 	WRITE_ONCE(v->intx_level, level);
@@ -126,7 +128,7 @@ void vdev_irq_send(struct vdev *v, unsigned int vector)
 	spin_lock_irqsave(&v->irq_lock, flags);
 	if (messages_in_use(v))
 		send_message_locked(v, vector);
-	else if (v->irq_offer & VDEV_IRQ_INTX)
+	else
 		set_level_locked(v, true);
 	spin_unlock_irqrestore(&v->irq_lock, flags);
 }
@@ -248,14 +250,14 @@ ssize_t vdev_irq_save(struct vdev *v, void *buf, size_t room)
 	return sizeof(*s);
 }
 
-static int check_state(const struct irq_state *s)
+static int check_state(struct vdev *v, const struct irq_state *s)
 {
 	unsigned int i;
 
 	for (i = 3; i < ARRAY_SIZE(s->table); i += 4)
 		if (le32_to_cpu(s->table[i]) & ~PCI_MSIX_ENTRY_CTRL_MASKBIT)
 			return -EINVAL;
-	return le32_to_cpu(s->level) > 1 ? -EINVAL : 0;
+	return le32_to_cpu(s->level) > !!(v->irq_offer & VDEV_IRQ_INTX) ? -EINVAL : 0;
 }
 
 int vdev_irq_load(struct vdev *v, const void *buf, size_t len)
@@ -264,7 +266,7 @@ int vdev_irq_load(struct vdev *v, const void *buf, size_t len)
 	unsigned long flags;
 	unsigned int i;
 
-	if (len != sizeof(*s) || check_state(s))
+	if (len != sizeof(*s) || check_state(v, s))
 		return -EINVAL;
 	spin_lock_irqsave(&v->irq_lock, flags);
 	WRITE_ONCE(v->intx_level, le32_to_cpu(s->level));

@@ -70,7 +70,7 @@ static int vdev_probe(struct platform_device *pdev)
 	struct vdev *v;
 	int r;
 
-	if (pdev->id < 0)	/* none of ours, by driver_override */
+	if (pdev->id < 0 || strcmp(pdev->name, "lkvm_vdev"))	/* none of ours, by driver_override */
 		return -ENODEV;
 	v = vfio_alloc_device(vdev, vfio, &pdev->dev, &vdev_ops);
 	if (IS_ERR(v))

@@ -222,7 +222,7 @@ unsigned int vdev_irq_count(struct vdev *v, unsigned int index);
 u32 vdev_irq_flags(struct vdev *v, unsigned int index);
 /* v->lock held. VFIO_DEVICE_SET_IRQS, checked by vfio_set_irqs_validate_and_prepare(). */
 int vdev_irq_set(struct vdev *v, const struct vfio_irq_set *set, void *data);
-/* Any context. Vector @vector by MSI-X or MSI, whichever is on; else INTx rises. */
+/* Any context. Vector @vector by MSI-X or MSI, whichever is on; else INTx rises, if there is that. */
 void vdev_irq_send(struct vdev *v, unsigned int vector);
 void vdev_intx_level(struct vdev *v, bool level);
 unsigned int vdev_irq_kind(struct vdev *v);	/* VFIO_PCI_{INTX,MSI,MSIX}_IRQ_INDEX */
@@ -256,8 +256,9 @@ int vdev_migration_init(struct vdev *v, unsigned int offer);
 void vdev_migration_free(struct vdev *v);
 /* state_lock held, by vdev_reset(), which starts the device itself afterwards: state to RUNNING. */
 void vdev_migration_reset(struct vdev *v);
-/* The device's last file is closed: as reset, and the log ends. state_lock not held. */
+/* The device's first file: v1 memory that nobody has. state_lock not held. */
 int vdev_migration_open(struct vdev *v);
+/* The device's last file is closed: as reset, and the log ends. state_lock not held. */
 void vdev_migration_close(struct vdev *v);
 /*
  * sysfs' transitions: a line for each of the latest ones, oldest first: its number among those of

@@ -22,7 +22,6 @@ enum { ENABLE_DEV = 1, DISABLE_DEV, DRAIN_ALL, ABORT_ALL, RESET_DEV, ENABLE_WQ, 
        REQUEST_HANDLE, RELEASE_HANDLE };
 #define INT_REQ (1u << 31)
 #define ACTIVE (1u << 31)
-enum { GET = 1 << 16, SET = 1 << 17, FEATURE_STATE = 2, STOP = 1, RUNNING, STOP_COPY, RESUMING };
 
 static int fds[2] = { -1, -1 };
 static uint8_t *portal;
@@ -170,17 +169,14 @@ TEST(commands)
 /* While the device is stopped a command waits, and a second one is an error. */
 TEST(a_command_waits)
 {
-	uint32_t s[2] = { STOP, 0 };
-
 	fresh(false);
-	CHECK_EQ(feature(SET | FEATURE_STATE, s, 8), 0);
+	CHECK_EQ(set_state(STATE_STOP), -1);
 	CHECK_EQ(command(ENABLE_DEV | 1 << 11, 0), ACTIVE);
 	CHECK_EQ(command(DISABLE_DEV, 0), ACTIVE);
 	CHECK_EQ(reg64(SWERR) & 0xff01, 0x5201);
 	CHECK_EQ(reg_read(GENSTS) & 3, 0);
 	CHECK_EQ(event_take(fds[0]), 0);
-	s[0] = RUNNING;
-	CHECK_EQ(feature(SET | FEATURE_STATE, s, 8), 0);
+	CHECK_EQ(set_state(STATE_RUNNING), -1);
 	CHECK_EQ(reg_read(CMDSTS), 0);
 	CHECK_EQ(reg_read(GENSTS) & 3, 1);
 	CHECK_EQ(event_wait(fds[0]), 1);
@@ -409,6 +405,15 @@ TEST(bad_descriptors)
 			CHECK_EQ(record()->fault_addr, bad[i].fault);
 		}
 	}
+	/* a refusal interrupts as well, but by the device's own handle only */
+	d = descriptor(bad[0].opcode, 0, 0, 0);
+	d.flags |= IDXD_OP_FLAG_RCI;
+	CHECK_EQ(run(&d), DSA_COMP_BAD_OPCODE);
+	CHECK_EQ(event_take(fds[0]), 0);
+	CHECK_EQ(event_take(fds[1]), 0);
+	d.int_handle = 1;
+	CHECK_EQ(run(&d), DSA_COMP_BAD_OPCODE);
+	CHECK_EQ(event_wait(fds[1]), 1);
 	d = descriptor(DSA_OPCODE_NOOP, 0, 0, 0);
 	d.rsvd = 1;
 	CHECK_EQ(run(&d), DSA_COMP_NOZERO_RESERVE);
@@ -501,7 +506,6 @@ TEST(many)
 TEST(off_and_on)
 {
 	struct dsa_hw_desc d = descriptor(DSA_OPCODE_NOOP, 0, 0, 0);
-	uint32_t s[2] = { STOP, 0 };
 
 	fresh(false);
 	memset(record(), 0, 32);
@@ -510,44 +514,28 @@ TEST(off_and_on)
 	CHECK_EQ(command(ENABLE_WQ, 0), 0);
 	CHECK_EQ(command(DRAIN_WQ, 1), 0);
 	CHECK_EQ(record()->status, 0);
-	s[0] = STOP;
-	CHECK_EQ(feature(SET | FEATURE_STATE, s, 8), 0);
+	CHECK_EQ(set_state(STATE_STOP), -1);
 	submit(4, &d);
 	usleep(20000);
 	CHECK_EQ(record()->status, 0);
-	s[0] = RUNNING;
-	CHECK_EQ(feature(SET | FEATURE_STATE, s, 8), 0);
+	CHECK_EQ(set_state(STATE_RUNNING), -1);
 	CHECK_EQ(command(DRAIN_ALL, 0), 0);
 	CHECK_EQ(record()->status, DSA_COMP_SUCCESS);
 	CHECK_EQ(command(DISABLE_DEV, 0), 0);
 	CHECK_EQ(reg_read(WQCFG + 24), 0);
 }
 
-static int set_state(uint32_t state)
-{
-	int32_t s[2] = { (int32_t)state, -1 };
-	int r = feature(SET | FEATURE_STATE, s, 8);
-
-	return r ? r - 1000 : s[1];
-}
-
 /* With the queue on and a descriptor in it, which the other one carries out */
 TEST(moved_to_another)
 {
 	struct dsa_hw_desc d = descriptor(DSA_OPCODE_MEMMOVE, MEM_IOVA + SRC, MEM_IOVA + DST, 4096);
-	int fd;
 
 	with(&source);
 	fresh(true);
 	reg_write(PERM, 0x5000);
-	CHECK_EQ(set_state(STOP), -1);
+	CHECK_EQ(set_state(STATE_STOP), -1);
 	submit(77, &d);
-	fd = set_state(STOP_COPY);
-	CHECK(fd >= 0);
-	stream_len = 0;
-	for (ssize_t n = 1; n > 0; stream_len += n > 0 ? (size_t)n : 0)
-		n = read(fd, stream + stream_len, 1000);
-	close(fd);
+	stream_save(1000);
 	device_reset();
 	with(&target);
 	device_reset();
@@ -555,10 +543,7 @@ TEST(moved_to_another)
 	random_fill(dev.mem + SRC, 4096, 3);
 	memset(dev.mem + DST, 0, 4096);
 	memset(record(), 0, 32);
-	fd = set_state(RESUMING);
-	CHECK_EQ(write(fd, stream, stream_len), stream_len);
-	close(fd);
-	CHECK_EQ(set_state(RUNNING), -1);
+	CHECK_EQ(stream_load(), 0);
 	CHECK_EQ(command(DRAIN_WQ, 1), 0);
 	CHECK_EQ(record()->status, DSA_COMP_SUCCESS);
 	CHECK(!memcmp(dev.mem + SRC, dev.mem + DST, 4096));
@@ -567,10 +552,7 @@ TEST(moved_to_another)
 	/* registers with values that they never have */
 	memset(stream + frame_part(1) + 4, 0xff, field(frame_part(1)));
 	sign();
-	fd = set_state(RESUMING);
-	CHECK_EQ(write(fd, stream, stream_len), stream_len);
-	close(fd);
-	CHECK_EQ(set_state(RUNNING), -EINVAL - 1000);
+	CHECK_EQ(stream_load(), -EINVAL);
 	CHECK_EQ(device_reset(), 0);
 	enable(PCI_COMMAND_MEMORY);
 	CHECK_EQ(reg_read(GENSTS), 0);

@@ -11,8 +11,6 @@
 #include <linux/serial_reg.h>
 #include <unistd.h>
 
-enum { GET = 1 << 16, SET = 1 << 17, FEATURE_STATE = 2, STOP = 1, RUNNING, STOP_COPY, RESUMING };
-
 static uint8_t in(unsigned int reg)
 {
 	uint8_t val = 0xee;
@@ -184,14 +182,6 @@ TEST(wide_accesses)
 	CHECK_EQ(region_read(0, 8, &val, 1), -EINVAL);
 }
 
-static int set_state(uint32_t state)
-{
-	int32_t s[2] = { (int32_t)state, -1 };
-	int r = feature(SET | FEATURE_STATE, s, 8);
-
-	return r ? r - 1000 : s[1];
-}
-
 static void prepare(void)
 {
 	fresh(UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_14);
@@ -206,35 +196,16 @@ static void prepare(void)
 	out(UART_IER, UART_IER_RDI | UART_IER_MSI);
 }
 
-static void save_it(void)
-{
-	int fd = set_state(STOP_COPY);
-
-	stream_len = 0;
-	for (ssize_t n = 1; n > 0; stream_len += n > 0 ? (size_t)n : 0)
-		n = read(fd, stream + stream_len, 7);
-	close(fd);
-	set_state(RUNNING);
-}
-
-static int load_it(void)
-{
-	int fd = set_state(RESUMING), r;
-
-	r = write(fd, stream, stream_len) == (ssize_t)stream_len ? 0 : -errno;
-	close(fd);
-	return set_state(RUNNING) == -1 ? r : -EINVAL;
-}
-
 TEST(moved_to_another)
 {
 	with(&source);
 	prepare();
-	save_it();
+	stream_save(7);
+	set_state(STATE_RUNNING);
 	CHECK(stream_len > 4096);
 	with(&target);
 	fresh(0);
-	CHECK_EQ(load_it(), 0);
+	CHECK_EQ(stream_load(), 0);
 	CHECK(in(UART_LCR) == (UART_LCR_WLEN8 | UART_LCR_STOP) && in(UART_MCR) == UART_MCR_DTR && in(UART_SCR) == 0x42);
 	CHECK_EQ(in(UART_IER), UART_IER_RDI | UART_IER_MSI);
 	CHECK_EQ(in(UART_IIR), 0xc0 | UART_IIR_RDI);
@@ -249,16 +220,16 @@ TEST(moved_to_another)
 	/* another personality's, or one with a bit wrong, is not taken */
 	with(&source);
 	stream[stream_len - 3] ^= 1;
-	CHECK_EQ(load_it(), -EINVAL);
+	CHECK_EQ(stream_load(), -EINVAL);
 	CHECK_EQ(device_reset(), 0);
 	stream[stream_len - 3] ^= 1;
 	memcpy(stream + 8, "plain\0\0", 8);
-	CHECK_EQ(load_it(), -EINVAL);
+	CHECK_EQ(stream_load(), -EINVAL);
 	CHECK_EQ(device_reset(), 0);
 	memcpy(stream + 8, "serial\0", 8);
 	memset(stream + frame_part(1) + 4, 0xff, field(frame_part(1)));
 	sign();
-	CHECK_EQ(load_it(), -EINVAL);
+	CHECK_EQ(stream_load(), -EINVAL);
 	CHECK_EQ(device_reset(), 0);
 }
 

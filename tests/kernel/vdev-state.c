@@ -59,6 +59,38 @@ int feature(uint32_t flags, void *data, size_t size)
 	return 0;
 }
 
+int set_state(uint32_t state)
+{
+	int32_t s[2] = { (int32_t)state, -1 };
+	int r = feature(VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, s, sizeof(s));
+
+	return r ? r - 1000 : s[1];
+}
+
+void stream_save(size_t piece)
+{
+	int fd = set_state(STATE_STOP_COPY);
+
+	stream_len = 0;
+	for (ssize_t n = 1; n > 0; stream_len += n > 0 ? (size_t)n : 0)
+		n = read(fd, stream + stream_len, piece < ROOM - stream_len ? piece : ROOM - stream_len);
+	close(fd);
+}
+
+int stream_load(void)
+{
+	int fd = set_state(STATE_RESUMING), wrote = 0, r;
+	ssize_t n;
+
+	for (size_t done = 0; done < stream_len && !wrote; done += n > 0 ? (size_t)n : 0) {
+		n = write(fd, stream + done, stream_len - done);
+		wrote = n > 0 ? 0 : n ? -errno : -EIO;
+	}
+	close(fd);
+	r = set_state(STATE_RUNNING);
+	return wrote || r == -1 ? wrote : r + 1000;
+}
+
 static void bytes(uint8_t *p, size_t len, uint32_t seed)
 {
 	for (size_t i = 0; i < len; i++) {

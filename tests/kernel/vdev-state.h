@@ -47,4 +47,12 @@ void sign(void);				/* what is in `stream` has the right checksum again */
 /* VFIO_DEVICE_FEATURE with @size bytes of data: 0 or -errno */
 int feature(uint32_t flags, void *data, size_t size);
 
+/* Version 2's states, which `dev` is to go to: the file that comes with one, -1 for none, or -errno - 1000 */
+enum { STATE_STOP = 1, STATE_RUNNING, STATE_STOP_COPY, STATE_RESUMING };
+int set_state(uint32_t state);
+/* `dev` goes to STOP_COPY; `stream` is what it says there, read in pieces of @piece */
+void stream_save(size_t piece);
+/* 0 or -errno: `dev` takes it, and runs. If not, it takes a reset to go on. */
+int stream_load(void);
+
 #endif

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lab.sh"
 lab_only x86_64 arm64 -- "stock riscv64 kernels have no VFIO container"
 . "$here/programs.sh"
-for p in vdev-migration vdev-migration-v1 vdev-dirty vdev-serial vdev-dsa; do
+for p in vdev-migration vdev-migration-v1 vdev-dirty vdev-serial vdev-dsa vdev-no-irq; do
 	compile_program $p vdev-user.c vdev-state.c
 done
 programs_on_hosts "$0" 50
@@ -25,7 +25,8 @@ load() {
 with() { program "$1 mig=$3" "$1" "lkvm_vdev.$2" "lkvm_vdev.$(($2 + 1))" "$3"; }
 
 # 1 stop-copy, 2 pre-copy, 4 P2P, 8 version 1, 16 log
-load devices=14 personality=plain,plain,plain,plain,plain,plain,plain,plain,plain,plain,serial,serial,dsa,dsa mig=31,31,3,3,1,1,5,5,8,8,31
+load devices=16 personality=plain,plain,plain,plain,plain,plain,plain,plain,plain,plain,serial,serial,dsa,dsa,plain mig=31,31,3,3,1,1,5,5,8,8,31 \
+	irq=7,7,7,7,7,7,7,7,7,7,7,7,7,7,0
 for pair in 0:31 2:3 4:1 6:5; do
 	with vdev-migration ${pair/:/ }
 done
@@ -35,6 +36,7 @@ with vdev-dirty 0 31
 [ ! -e /dev/iommu ] || VDEV_IOMMUFD=1 program "by iommufd, vdev-dirty mig=31" vdev-dirty lkvm_vdev.0 lkvm_vdev.1 31
 with vdev-serial 10 31
 with vdev-dsa 12 31
+with vdev-no-irq 14 31
 rmmod lkvm_vdev
 ok $? "the module goes"
 load devices=2 mig=31 v1_mmap=1
