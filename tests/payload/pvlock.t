@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # --pv-lock: a guest whose vCPUs share one CPU reads of the one that waits for it. PV_LOCK_HOST says what is to be had of the host: full; on
-# arm64 also filter, without the module, or none.
+# arm64 also patched, whose KVM does it, filter, without the module, or none.
 set -u
 cd "$(dirname "$0")/../.." || exit
 . tests/payload/lib.sh
@@ -49,6 +49,12 @@ arm*)
 		guest pvlock -c 2 -p pv_lock=2 --pv-lock --vcpu-affinity "$cpu"
 		guest pvlock -c 2 -p pv_lock=0 --vcpu-affinity "$cpu"
 		state module --pv-lock
+		state off
+		;;
+	patched)
+		guest pvlock -c 2 -p pv_lock=1 --pv-lock --vcpu-affinity "$cpu"
+		guest pvlock -c 2 -p pv_lock=0 --vcpu-affinity "$cpu"
+		state kvm --pv-lock
 		state off
 		;;
 	filter)	refused "'/dev/lkvm_pvlock'" "modprobe lkvm_pvlock"
